@@ -1,0 +1,3 @@
+"""Evermodel keeps deployed models good."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The nouns. Knows numpy and polars, and no framework."""

@@ -1,0 +1,104 @@
+"""Every error Evermodel raises on purpose, one class a cause.
+
+    EvermodelError                 something went wrong and we know what; exit code 1
+    ├── Moved                      a name was moved by somebody else meanwhile (compare-and-swap)
+    ├── Damaged                    a stored file is not what was stored
+    ├── OutOfSpace                 the disk is full; nothing was changed
+    └── AskedWrongly               the request cannot be carried out as it stands; exit code 2
+        ├── BadData                the rows cannot be read, or are not what they claim to be
+        │   ├── NoData             there are no (usable) rows
+        │   └── ContractBroken     the rows do not fit what the model expects
+        ├── BadModel               the model file cannot be read, or is not a model
+        │   └── Unsafe             reading it would run code that a stranger wrote
+        ├── BadSetting             a setting is unknown or out of its bounds
+        ├── NotFound               no such model, version, file or plug
+        └── MissingExtra           an optional package is needed; the message says what to type
+
+A message is one sentence saying the rule and what was got; ``hint`` is one sentence saying what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class EvermodelError(Exception):
+    """Something went wrong, we know what, and nothing was lost."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\nHint: {self.hint}" if self.hint else self.message
+
+
+class Moved(EvermodelError):
+    """A name was moved by somebody else between reading it and moving it."""
+
+
+class Damaged(EvermodelError):
+    """A stored file no longer has the hash it was stored under, or is gone."""
+
+
+class OutOfSpace(EvermodelError):
+    """The disk is full; nothing that was stored before has changed."""
+
+
+class AskedWrongly(EvermodelError):
+    """The request cannot be carried out as it stands; nothing was changed."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class BadData(AskedWrongly):
+    """The rows cannot be read, or are not what they claim to be."""
+
+
+class NoData(BadData):
+    """There are no rows, or none that can be used."""
+
+
+class ContractBroken(BadData):
+    """The rows do not fit what the model expects, and no exact migration exists."""
+
+
+class BadModel(AskedWrongly):
+    """The model file cannot be read, or is not a model we can keep."""
+
+
+class Unsafe(BadModel):
+    """Reading the file would run code that came with it."""
+
+
+class BadSetting(AskedWrongly):
+    """A setting is unknown, of another type, or out of its bounds."""
+
+
+class NotFound(AskedWrongly):
+    """No such model, version, file, column or plug."""
+
+    @classmethod
+    def among(cls, what: str, name: str, known: Iterable[str], hint: str = "") -> NotFound:
+        """Names what there is, and the nearest, so that the next try can be right."""
+        there_is = sorted(known)
+        near = difflib.get_close_matches(name, there_is, n=1, cutoff=0.5)
+        shown = ", ".join(there_is[:20]) + (", …" if len(there_is) > 20 else "")
+        listing = f"There is: {shown}." if there_is else "There is none yet."
+        guess = f"Did you mean {near[0]!r}? " if near else ""
+        return cls(f"There is no {what} {name!r}.", (guess + listing + (" " + hint if hint else "")).strip())
+
+
+class MissingExtra(AskedWrongly):
+    """An optional package is needed for this; the hint says what to type."""
+
+    @classmethod
+    def for_package(cls, package: str, extra: str, what: str) -> MissingExtra:
+        return cls(
+            f"{what} needs the package {package!r}, which is not installed.", f'pip install "evermodel[{extra}]"'
+        )

@@ -1,0 +1,80 @@
+"""What a framework's file must offer: a module of functions, found by its name, holding no state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from evermodel.core.table import Array
+from evermodel.core.training import Training
+
+Task = Literal["binary", "multiclass", "regression"]
+Layout = Literal["matrix", "frame", "image"]
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a model object itself says it expects and gives; None where it does not say."""
+
+    layout: Layout = "matrix"
+    shape: tuple[int, ...] | None = None  # of one row of x: (20,) for a table, (32, 32, 3) for an image
+    names: tuple[str, ...] | None = None  # of the input columns, in order
+    categories: tuple[tuple[str, ...], ...] = ()  # code tables of a model that carries them, one a category column
+    task: Task | None = None
+    classes: tuple[Any, ...] | None = None  # labels the object predicts, in the order of its columns
+    outputs: int | None = None  # width of what predict gives; 1 for a sigmoid or a regression
+    output: Literal["probability", "logit", "value"] | None = None
+    network: bool = False  # trained by gradient: warm starts, replay and epochs mean something
+
+
+class Framework(Protocol):
+    """One file in ``frameworks/``: functions of a module. Packages are imported inside the functions.
+
+    ``save`` and ``load`` use only formats that load without running code. ``fit`` returns a NEW object and leaves the
+    given one untouched; with ``fresh`` it starts from newly initialised parameters of the same structure.
+    """
+
+    __name__: str
+    EXTRA: str  # what `pip install "evermodel[EXTRA]"` installs for it
+
+    def owns(self, obj: Any, /) -> bool: ...  # by type(obj).__module__; imports nothing
+    def opens(self, path: Path, /) -> bool: ...  # by suffix and first bytes; imports nothing
+    def read(self, path: Path, /, *, trust: bool = False, factory: str | None = None) -> Any: ...  # a stranger's file
+    def write(self, obj: Any, to: Path, /) -> None: ...  # a file for the user, format by suffix
+    def suffixes(self) -> tuple[str, ...]: ...  # of files that write() can make, the usual one first
+    def save(self, obj: Any, to: Path, /) -> None: ...  # into the existing empty folder `to`
+    def load(self, at: Path, /) -> Any: ...  # from such a folder
+    def needs(self, obj: Any, /) -> Needs: ...
+    def predict(self, obj: Any, x: Any, /) -> Array: ...  # (n, …) -> (n,), (n, 1) or (n, k), raw
+    def fit(self, obj: Any, x: Any, y: Array, training: Training, /, *, fresh: bool) -> Any: ...
+
+
+@runtime_checkable
+class Weighted(Protocol):
+    """A capability: the parameters can be read and replaced (shrink-and-perturb, averaging along one lineage)."""
+
+    def weights(self, obj: Any, /) -> list[Array]: ...
+    def with_weights(self, obj: Any, weights: Sequence[Array], /) -> Any: ...
+
+
+@runtime_checkable
+class Widening(Protocol):
+    """A capability: more inputs or outputs, exact at the start (old rows are predicted as before)."""
+
+    def widened(self, obj: Any, /, *, inputs: int, outputs: int) -> Any: ...
+
+
+@runtime_checkable
+class LeafRefit(Protocol):
+    """A capability of boosters: keep the trees, learn their leaves anew on new rows."""
+
+    def refit_leaves(self, obj: Any, x: Any, y: Array, /, *, decay: float) -> Any: ...
+
+
+@runtime_checkable
+class Combining(Protocol):
+    """A capability: several objects of one kind become one whose raw output is their weighted mean."""
+
+    def combined(self, objs: Sequence[Any], shares: Sequence[float], /) -> Any: ...

@@ -1,0 +1,45 @@
+"""How long, how fast and on what to train; what each epoch brought."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from evermodel.core.table import Array
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Loss and score after one epoch (networks) or some boosting rounds, on training and validation rows."""
+
+    number: int  # 1 is the first
+    loss: float
+    score: float | None = None
+    validation_loss: float | None = None
+    validation_score: float | None = None
+    seconds: float = 0.0
+
+
+def ignore_epoch(epoch: Epoch) -> None:
+    """Hears of an epoch and does nothing."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a framework's ``fit`` is told. None means: as the model itself was trained, or the framework's usual value."""
+
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    weight: Array | None = None  # (n,) float, one weight a row, mean about 1
+    validation: tuple[Any, Array] | None = None  # x, y: watched and recorded, never trained on
+    classes: tuple[Any, ...] = ()  # the labels behind the codes 0 … k-1 of y; empty for regression
+    categorical: tuple[int, ...] = ()  # positions in x of columns that hold category codes
+    deadline: float | None = None  # time.monotonic() after which no further epoch is begun
+    seed: int = 0
+    on_epoch: Callable[[Epoch], None] = ignore_epoch
+
+    def out_of_time(self) -> bool:
+        return self.deadline is not None and time.monotonic() >= self.deadline

@@ -1,0 +1,1 @@
+"""The verbs: adopt, update, judge, promote, roll back."""

@@ -1,0 +1,1 @@
+"""Where versions, names and events are kept."""

@@ -1,0 +1,1 @@
+"""One file a way to turn a model and new rows into a new model."""
