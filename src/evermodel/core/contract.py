@@ -1,0 +1,78 @@
+"""What a model expects of the rows it is given."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from evermodel.core.framework import Task
+from evermodel.core.table import Roles
+
+Kind = Literal["number", "category", "boolean", "image", "text"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One input column. After cleaning: number and boolean are Float64, category and text String, image Binary.
+
+    ``categories`` is the code table: a category's code is its position; it is append-only, so that codes never change.
+    """
+
+    name: str
+    kind: Kind
+    dtype: str = ""  # as polars called it at adoption: "Int64", "String"
+    categories: tuple[str, ...] = ()
+    low: float | None = None  # of the finite reference values
+    high: float | None = None
+    mean: float | None = None
+    std: float | None = None
+    median: float | None = None
+    missing: float = 0.0  # share of the reference rows
+    whole: bool = False  # only whole numbers were seen
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The columns a model expects, in its order, the task, and the labels behind the class codes 0 … k-1."""
+
+    task: Task
+    roles: Roles
+    columns: tuple[Column, ...]
+    classes: tuple[Any, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        return [c.name for c in self.columns]
+
+    def column(self, name: str) -> Column:
+        return next(c for c in self.columns if c.name == name)
+
+    def with_categories(self, new: Mapping[str, tuple[str, ...]]) -> Contract:
+        """The same contract with categories appended; known codes stay as they are."""
+        columns = tuple(
+            dataclasses.replace(
+                c, categories=c.categories + tuple(v for v in new.get(c.name, ()) if v not in c.categories)
+            )
+            for c in self.columns
+        )
+        return dataclasses.replace(self, columns=columns)
+
+    def with_classes(self, new: tuple[Any, ...]) -> Contract:
+        """The same contract with classes appended; a binary task becomes multiclass."""
+        classes = self.classes + tuple(c for c in new if c not in self.classes)
+        return dataclasses.replace(self, classes=classes, task="multiclass" if len(classes) > 2 else self.task)
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Contract:
+        raw = json.loads(text)
+        roles = raw.pop("roles")
+        roles["slices"], roles["drop"] = tuple(roles["slices"]), tuple(roles["drop"])
+        roles["inputs"] = None if roles["inputs"] is None else tuple(roles["inputs"])
+        columns = tuple(Column(**{**c, "categories": tuple(c["categories"])}) for c in raw.pop("columns"))
+        return cls(task=raw["task"], roles=Roles(**roles), columns=columns, classes=tuple(raw["classes"]))

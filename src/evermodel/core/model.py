@@ -1,0 +1,80 @@
+"""A model: what it expects, how rows become its input, the object itself, what its output means."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from evermodel.core.contract import Contract
+from evermodel.core.framework import Framework, Needs
+from evermodel.core.output import Output
+from evermodel.core.table import Array, Table
+from evermodel.core.training import Training
+from evermodel.core.transform import Transform
+
+BATCH = 65_536  # rows predicted at once: keeps memory flat without slowing anything down
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model with all that is needed to use it on cleaned rows. Immutable: a change makes a new one."""
+
+    contract: Contract
+    transform: Transform
+    obj: Any
+    framework: Framework
+    output: Output = dataclasses.field(default_factory=Output)
+
+    @property
+    def needs(self) -> Needs:
+        return self.framework.needs(self.obj)
+
+    def predict(self, frame: pl.DataFrame) -> Array:
+        """Cleaned rows -> (n, k) probabilities in the contract's order of classes, or (n,) values."""
+        parts = [self._predict(frame[at : at + BATCH]) for at in range(0, max(frame.height, 1), BATCH)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _predict(self, frame: pl.DataFrame) -> Array:
+        raw = self.framework.predict(self.obj, self.transform(frame))
+        if self.contract.task == "regression":
+            return self.output(raw)
+        return self.output(self._aligned(raw))
+
+    def _aligned(self, raw: Array) -> Array:
+        """Puts the object's columns where the contract's classes are; a class it never saw gets probability 0."""
+        own, classes = self.needs.classes, self.contract.classes
+        raw = raw.reshape(len(raw), -1)
+        if own is None or tuple(own) == classes or raw.shape[1] == 1 or raw.shape[1] == len(classes):
+            return raw
+        full = np.zeros((len(raw), len(classes)))
+        full[:, [classes.index(c) for c in own]] = raw
+        return full
+
+    def target(self, table: Table) -> Array:
+        """(n,) class codes int64, or values float64, of a cleaned table."""
+        column = table.frame[self.contract.roles.target or ""]
+        return column.to_numpy().astype(np.float64 if self.contract.task == "regression" else np.int64)
+
+    def fitted(self, table: Table, training: Training, *, fresh: bool) -> Model:
+        """A new model whose object was trained on ``table``; the transform is kept as it is."""
+        y = self.target(table)
+        if self.contract.task == "regression":
+            shift = self.output.shift[0] if self.output.shift else 0.0
+            y = (y - shift) / self.output.scale
+        told = dataclasses.replace(
+            training,
+            classes=self.contract.classes,
+            categorical=self.transform.categorical(),
+            weight=training.weight if training.weight is not None else _weights(table),
+        )
+        obj = self.framework.fit(self.obj, self.transform(table.frame), y, told, fresh=fresh)
+        return dataclasses.replace(self, obj=obj)
+
+
+def _weights(table: Table) -> Array | None:
+    name = table.roles.weight
+    return None if name is None else table.frame[name].to_numpy().astype(np.float64)

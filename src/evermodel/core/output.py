@@ -1,0 +1,61 @@
+"""From what a model object gives to probabilities or values; where recalibration happens."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from evermodel.core.table import Array
+
+SMALLEST = 1e-12  # a probability of 0 has no logarithm
+
+
+@dataclass(frozen=True)
+class Output:
+    """Raw output -> (n, k) probabilities, or (n,) values for regression (``kind`` "value": scale * raw + shift).
+
+    For classification, log probabilities are divided by ``temperature``, ``shift`` (k,) is added, and they are
+    normalised again. ``threshold`` is the probability of class 1 from which a binary model answers 1.
+    """
+
+    kind: Literal["probability", "logit", "value"] = "probability"
+    temperature: float = 1.0
+    shift: tuple[float, ...] = ()
+    scale: float = 1.0
+    threshold: float = 0.5
+
+    def __call__(self, raw: Array) -> Array:
+        raw = np.asarray(raw, dtype=np.float64)
+        if self.kind == "value":
+            return self.scale * raw.reshape(len(raw)) + (self.shift[0] if self.shift else 0.0)
+        p = probabilities(raw, self.kind)
+        if self.temperature == 1.0 and not any(self.shift):
+            return p
+        shift = np.asarray(self.shift) if self.shift else 0.0
+        return softmax(np.log(np.maximum(p, SMALLEST)) / self.temperature + shift)
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Output:
+        raw: dict[str, Any] = json.loads(text)
+        return cls(**{**raw, "shift": tuple(raw["shift"])})
+
+
+def probabilities(raw: Array, kind: str) -> Array:
+    """(n,), (n, 1) or (n, k) raw output -> (n, k) probabilities, k >= 2."""
+    raw = raw.reshape(len(raw), -1)
+    if raw.shape[1] == 1:
+        one = 1.0 / (1.0 + np.exp(-raw)) if kind == "logit" else raw
+        return np.hstack([1.0 - one, one])
+    return softmax(raw) if kind == "logit" else raw
+
+
+def softmax(z: Array) -> Array:
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return np.asarray(e / e.sum(axis=1, keepdims=True))

@@ -1,0 +1,145 @@
+"""From cleaned rows to what the model object takes: encoding and normalisation, as plain data."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from evermodel.core.contract import Contract
+from evermodel.core.framework import Layout
+from evermodel.core.image import decode_images
+from evermodel.core.table import Array
+
+Encoding = Literal["value", "code", "onehot", "onehot_drop_first", "image", "text"]
+Scaling = Literal["none", "standard", "minmax", "minmax_symmetric", "divide_255", "given", "learnt"]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """How one column becomes one or more columns of x: missing → ``fill``, then (value - center) / scale."""
+
+    column: str
+    encoding: Encoding = "value"
+    fill: float | None = None  # None: missing stays NaN
+    center: float = 0.0
+    scale: float = 1.0
+    categories: tuple[str, ...] = ()  # of "onehot" and "code"; a value not among them is all zeros, or missing
+
+    @property
+    def width(self) -> int:
+        if self.encoding == "onehot":
+            return len(self.categories)
+        return len(self.categories) - 1 if self.encoding == "onehot_drop_first" else 1
+
+
+@dataclass(frozen=True)
+class Transform:
+    """Cleaned rows -> x: a float matrix (n, d), images (n, h, w, c), or the columns as a frame (``layout``)."""
+
+    features: tuple[Feature, ...]
+    layout: Layout = "matrix"
+    scaling: Scaling = "none"
+    dtype: Literal["float32", "float64"] = "float32"
+    image: tuple[int, ...] = ()  # (h, w, c) of layout "image"
+
+    @property
+    def width(self) -> int:
+        return sum(f.width for f in self.features)
+
+    def __call__(self, frame: pl.DataFrame) -> Any:
+        if self.layout == "frame":
+            return frame.select([f.column for f in self.features])
+        if self.layout == "image":
+            return self._images(frame)
+        return self._matrix(frame)
+
+    def _matrix(self, frame: pl.DataFrame) -> Array:
+        x = np.empty((frame.height, self.width), dtype=self.dtype)
+        at = 0
+        for feature in self.features:
+            x[:, at : at + feature.width] = _encoded(feature, frame[feature.column])
+            at += feature.width
+        return x
+
+    def _images(self, frame: pl.DataFrame) -> Array:
+        feature = self.features[0]
+        pixels = decode_images(frame[feature.column], self.image).astype(self.dtype)
+        if feature.center or feature.scale != 1.0:
+            pixels = (pixels - np.asarray(feature.center, self.dtype)) / np.asarray(feature.scale, self.dtype)
+        return pixels
+
+    def categorical(self) -> tuple[int, ...]:
+        """Positions in x of columns that hold category codes."""
+        ends = np.cumsum([0, *(f.width for f in self.features)])
+        return tuple(int(ends[i]) for i, f in enumerate(self.features) if f.encoding == "code")
+
+    def fitted(self, frame: pl.DataFrame, contract: Contract) -> Transform:
+        """The same encoding and kind of scaling, its numbers learnt anew from ``frame``, categories as in the contract."""
+        if self.layout == "image":
+            return self
+        features = tuple(self._fitted_feature(f, frame, contract) for f in self.features)
+        return dataclasses.replace(self, features=features)
+
+    def _fitted_feature(self, feature: Feature, frame: pl.DataFrame, contract: Contract) -> Feature:
+        if feature.encoding != "value":
+            known = contract.column(feature.column).categories
+            return dataclasses.replace(feature, categories=known) if feature.categories else feature
+        values = frame[feature.column].to_numpy().astype(np.float64)
+        values = values[np.isfinite(values)]
+        if not len(values):
+            return feature
+        fill = None if feature.fill is None else float(np.median(values))
+        center, scale = scaling_numbers("standard" if self.scaling in ("given", "learnt") else self.scaling, values)
+        return dataclasses.replace(feature, fill=fill, center=center, scale=scale)
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Transform:
+        raw = json.loads(text)
+        features = tuple(Feature(**{**f, "categories": tuple(f["categories"])}) for f in raw.pop("features"))
+        return cls(features=features, **{**raw, "image": tuple(raw["image"])})
+
+
+def scaling_numbers(scaling: Scaling, values: Array) -> tuple[float, float]:
+    """Center and scale of a kind of scaling, from finite values (n,). A constant column gets scale 1."""
+    low, high = float(values.min()), float(values.max())
+    if scaling == "standard":
+        return float(values.mean()), float(values.std()) or 1.0
+    if scaling == "minmax":
+        return low, (high - low) or 1.0
+    if scaling == "minmax_symmetric":
+        return (low + high) / 2, (high - low) / 2 or 1.0
+    return (0.0, 255.0) if scaling == "divide_255" else (0.0, 1.0)
+
+
+def _encoded(feature: Feature, column: pl.Series) -> Array:
+    """(n, width) of one feature."""
+    if feature.encoding == "value":
+        values = column.to_numpy().astype(np.float64)
+        if feature.fill is not None:
+            values = np.where(np.isfinite(values), values, feature.fill)
+        return ((values - feature.center) / feature.scale)[:, None]
+    codes = category_codes(column, feature.categories)
+    if feature.encoding == "code":
+        missing = np.nan if feature.fill is None else feature.fill
+        return np.where(codes < 0, missing, codes)[:, None]
+    hot = np.zeros((len(codes), len(feature.categories)))
+    known = codes >= 0
+    hot[np.flatnonzero(known), codes[known]] = 1.0
+    return hot[:, 1:] if feature.encoding == "onehot_drop_first" else hot
+
+
+def category_codes(column: pl.Series, categories: tuple[str, ...]) -> Array:
+    """(n,) int64 position of each value in ``categories``; -1 where it is missing or not among them."""
+    table = pl.DataFrame(
+        {"value": list(categories), "code": range(len(categories))}, schema={"value": pl.String, "code": pl.Int64}
+    )
+    joined = pl.DataFrame({"value": column.cast(pl.String)}).join(table, on="value", how="left", maintain_order="left")
+    return joined["code"].fill_null(-1).to_numpy()
