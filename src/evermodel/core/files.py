@@ -14,7 +14,7 @@ from evermodel.core.errors import OutOfSpace
 
 
 def write_whole(to: Path, write: Callable[[Path], None]) -> None:
-    """Calls ``write`` with a temporary path of the same suffix, then puts it in place; ``to`` is old or new, never half.
+    """Calls ``write`` with a temporary path of the same name, then moves it in place; ``to`` is old or new, never half.
 
     Raises OutOfSpace when the disk is full; ``to`` is then as it was.
     """

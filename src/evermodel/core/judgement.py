@@ -71,7 +71,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class PairedScores:
-    """Everything a gate may look at. ``earlier`` holds comparisons of former updates, newest first, to pool evidence."""
+    """Everything a gate may look at. ``earlier``: comparisons of former updates, newest first, to pool evidence."""
 
     task: Literal["binary", "multiclass", "regression"]
     metric: str  # the metric the user cares for, a plug of metrics/
@@ -98,7 +98,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What happens to the challenger, and why. ``rows_needed``: how many judged rows would have sufficed (hold only)."""
+    """What happens to the challenger, and why. ``rows_needed``: judged rows that would have sufficed (hold only)."""
 
     decision: Decision
     reasons: tuple[Reason, ...]

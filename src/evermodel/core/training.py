@@ -28,7 +28,7 @@ def ignore_epoch(epoch: Epoch) -> None:
 
 @dataclass(frozen=True)
 class Training:
-    """What a framework's ``fit`` is told. None means: as the model itself was trained, or the framework's usual value."""
+    """What a framework's ``fit`` is told. None: as the model itself was trained, or the framework's usual value."""
 
     epochs: int | None = None
     batch_size: int | None = None

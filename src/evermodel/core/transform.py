@@ -79,7 +79,7 @@ class Transform:
         return tuple(int(ends[i]) for i, f in enumerate(self.features) if f.encoding == "code")
 
     def fitted(self, frame: pl.DataFrame, contract: Contract) -> Transform:
-        """The same encoding and kind of scaling, its numbers learnt anew from ``frame``, categories as in the contract."""
+        """The same encoding and scaling, its numbers learnt anew from ``frame``, categories as in the contract."""
         if self.layout == "image":
             return self
         features = tuple(self._fitted_feature(f, frame, contract) for f in self.features)

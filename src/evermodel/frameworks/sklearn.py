@@ -1,0 +1,237 @@
+"""scikit-learn estimators and pipelines: skops files; pickle and joblib only for a file the user trusts by name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evermodel.core.errors import BadModel, BadSetting, MissingExtra, Unsafe
+from evermodel.core.files import write_whole
+from evermodel.core.framework import Needs, Task
+from evermodel.core.table import Array
+from evermodel.core.training import Epoch, Training
+
+EXTRA = "sklearn"
+# Types of scikit-learn's own that skops does not trust by itself, and whose construction runs no code of a stranger.
+KNOWN_TYPES = frozenset(
+    {
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+        "sklearn._loss.link.Interval",
+        "sklearn._loss.link.IdentityLink",
+        "sklearn._loss.link.LogLink",
+        "sklearn._loss.link.LogitLink",
+        "sklearn._loss.link.MultinomialLogit",
+        "sklearn._loss.loss.HalfBinomialLoss",
+        "sklearn._loss.loss.HalfMultinomialLoss",
+        "sklearn._loss.loss.HalfSquaredError",
+        "sklearn.compose._column_transformer._RemainderColsList",
+    }
+)
+PICKLE_SUFFIXES = (".pkl", ".pickle", ".joblib")
+
+
+def owns(obj: Any) -> bool:
+    return any(t.__module__.split(".")[0] == "sklearn" for t in type(obj).__mro__) and hasattr(obj, "predict")
+
+
+def opens(path: Path) -> bool:
+    return path.suffix in (".skops", *PICKLE_SUFFIXES)
+
+
+def suffixes() -> tuple[str, ...]:
+    return (".skops",)
+
+
+def read(path: Path, *, trust: bool = False, factory: str | None = None) -> Any:
+    """An estimator from a ``.skops`` file; from a pickle only with ``trust``, because a pickle can run anything."""
+    if path.suffix not in PICKLE_SUFFIXES:
+        return _load_skops(path)
+    if not trust:
+        raise Unsafe(
+            f"{path.name} is a pickle: loading it runs whatever code is in it.",
+            f"If you made this file yourself: --trust {path}. Else ask for it as .skops (skops.io.dump).",
+        )
+    try:
+        import joblib
+
+        obj = joblib.load(path)
+    except Exception as error:  # a pickle can fail in any way
+        raise BadModel(f"{path.name} cannot be unpickled ({type(error).__name__}: {error}).") from None
+    if not owns(obj):
+        raise BadModel(f"{path.name} holds a {type(obj).__name__}, not a scikit-learn estimator with predict().")
+    return obj
+
+
+def write(obj: Any, to: Path) -> None:
+    write_whole(to, lambda at: _skops().dump(obj, at))
+
+
+def save(obj: Any, to: Path) -> None:
+    _skops().dump(obj, to / "model.skops")
+
+
+def load(at: Path) -> Any:
+    return _load_skops(at / "model.skops")
+
+
+def needs(obj: Any) -> Needs:
+    names = getattr(obj, "feature_names_in_", None)
+    width = getattr(obj, "n_features_in_", None)
+    classes = getattr(obj, "classes_", None)
+    task: Task = "regression"
+    if classes is not None:
+        classes = tuple(np.asarray(classes).tolist())
+        task = "binary" if len(classes) == 2 else "multiclass"
+        if not hasattr(obj, "predict_proba"):
+            raise BadModel(
+                f"{_last(obj).__class__.__name__} gives no probabilities (it has no predict_proba).",
+                "Wrap it in sklearn.calibration.CalibratedClassifierCV and adopt that.",
+            )
+    return Needs(
+        layout="matrix" if names is None else "frame",
+        shape=None if width is None else (int(width),),
+        names=None if names is None else tuple(map(str, names)),
+        task=task,
+        classes=classes,
+        outputs=1 if classes is None else len(classes),
+        output="value" if classes is None else "probability",
+        network=False,
+    )
+
+
+def predict(obj: Any, x: Any) -> Array:
+    given = x if hasattr(obj, "feature_names_in_") or isinstance(x, np.ndarray) else x.to_numpy()
+    found = obj.predict_proba(given) if hasattr(obj, "classes_") else obj.predict(given)
+    return np.asarray(found)
+
+
+def fit(obj: Any, x: Any, y: Array, training: Training, *, fresh: bool) -> Any:
+    """A new estimator. ``fresh`` fits a clone; else a last step with partial_fit goes on from where it is.
+
+    Raises BadSetting where going on is asked of an estimator that cannot.
+    """
+    labels = np.asarray(training.classes)[y] if training.classes else y
+    began = time.monotonic()
+    model = _fitted_fresh(obj, x, labels, training) if fresh else _continued(obj, x, labels, training)
+    training.on_epoch(_epoch(model, x, labels, training, time.monotonic() - began))
+    return model
+
+
+def _fitted_fresh(obj: Any, x: Any, labels: Array, training: Training) -> Any:
+    from sklearn.base import clone
+
+    model = clone(obj)
+    seeds = {k: training.seed for k in model.get_params() if k.split("__")[-1] == "random_state"}
+    model.set_params(**seeds)
+    if training.epochs is not None:
+        rounds = [k for k in model.get_params() if k.split("__")[-1] == "max_iter"]
+        model.set_params(**dict.fromkeys(rounds, training.epochs))
+    return model.fit(x, labels, **_weights(model, training))
+
+
+def _continued(obj: Any, x: Any, labels: Array, training: Training) -> Any:
+    import copy
+
+    model = copy.deepcopy(obj)
+    last = _last(model)
+    if not hasattr(last, "partial_fit"):
+        raise BadSetting(f"{type(last).__name__} cannot go on training (it has no partial_fit).", "Use --with refit.")
+    inner = model[:-1].transform(x) if last is not model else x
+    order = np.random.default_rng(training.seed)
+    size = training.batch_size or 64
+    known = {"classes": last.classes_} if hasattr(last, "classes_") else {}
+    for _ in range(training.epochs or 5):
+        shuffled = order.permutation(len(labels))
+        for at in range(0, len(labels), size):
+            rows = shuffled[at : at + size]
+            last.partial_fit(inner[rows], labels[rows], **known)
+        if training.out_of_time():
+            break
+    return model
+
+
+def weights(obj: Any) -> list[Array]:
+    """Coefficients and intercept of a linear model (last step of a pipeline)."""
+    last = _last(obj)
+    if not hasattr(last, "coef_"):
+        raise BadSetting(f"{type(last).__name__} has no coefficients to read.", "Only linear models have.")
+    return [np.asarray(last.coef_), np.asarray(last.intercept_)]
+
+
+def with_weights(obj: Any, weights: Sequence[Array]) -> Any:
+    import copy
+
+    model = copy.deepcopy(obj)
+    last = _last(model)
+    last.coef_, last.intercept_ = (np.asarray(w, dtype=np.float64) for w in weights)
+    return model
+
+
+def _weights(model: Any, training: Training) -> dict[str, Array]:
+    if training.weight is None:
+        return {}
+    from sklearn.utils.validation import has_fit_parameter
+
+    last = _last(model)
+    if not has_fit_parameter(last, "sample_weight"):
+        return {}
+    name = "sample_weight" if last is model else f"{model.steps[-1][0]}__sample_weight"
+    return {name: training.weight}
+
+
+def _last(obj: Any) -> Any:
+    return obj.steps[-1][1] if hasattr(obj, "steps") else obj
+
+
+def _epoch(model: Any, x: Any, labels: Array, training: Training, seconds: float) -> Epoch:
+    """One entry: loss and score on training rows (at most 5,000) and on the validation rows."""
+    rows = np.random.default_rng(0).choice(len(labels), min(len(labels), 5_000), replace=False)
+    loss, score = _loss_and_score(model, x[rows], labels[rows])
+    if training.validation is None or not len(training.validation[1]):
+        return Epoch(1, loss, score, seconds=seconds)
+    watched, codes = training.validation
+    known = np.asarray(training.classes)[codes] if training.classes else codes
+    return Epoch(1, loss, score, *_loss_and_score(model, watched, known), seconds=seconds)
+
+
+def _loss_and_score(model: Any, x: Any, labels: Array) -> tuple[float, float]:
+    if not hasattr(model, "classes_"):
+        error = float(np.mean((model.predict(x) - labels) ** 2))
+        return error, 1.0 - error / (float(np.var(labels)) or 1.0)
+    p = model.predict_proba(x)
+    code = np.searchsorted(model.classes_, labels).clip(0, len(model.classes_) - 1)
+    right = np.where(model.classes_[code] == labels, p[np.arange(len(p)), code], 0.0)
+    hits = model.classes_[p.argmax(axis=1)] == labels
+    return float(-np.log(np.maximum(right, 1e-12)).mean()), float(hits.mean())
+
+
+def _skops() -> Any:
+    try:
+        import skops.io
+    except ImportError:
+        raise MissingExtra.for_package("skops", EXTRA, "A scikit-learn model") from None
+    return skops.io
+
+
+def _load_skops(path: Path) -> Any:
+    io = _skops()
+    try:
+        foreign = [t for t in io.get_untrusted_types(file=path) if t not in KNOWN_TYPES]
+        if foreign:
+            raise Unsafe(
+                f"{path.name} names types outside scikit-learn: {', '.join(sorted(foreign)[:5])}.",
+                "Only estimators of scikit-learn itself, numpy and scipy are built from a file.",
+            )
+        obj = io.load(path, trusted=sorted(KNOWN_TYPES & set(io.get_untrusted_types(file=path))))
+    except (Unsafe, FileNotFoundError):
+        raise
+    except Exception as error:  # skops raises whatever the broken part inside raises
+        raise BadModel(f"{path.name} cannot be read as a skops file ({type(error).__name__}: {error}).") from None
+    if not owns(obj):
+        raise BadModel(f"{path.name} holds a {type(obj).__name__}, not a scikit-learn estimator with predict().")
+    return obj
