@@ -1,0 +1,57 @@
+"""Where a home is, and which names a model may have."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from evermodel.core import plugs
+from evermodel.core.errors import AskedWrongly, NotFound
+from evermodel.core.store import Card, Event, Store
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def open_home(home: str | Path | None = None) -> Store:
+    """The store in ``home``, in EVERMODEL_HOME, or in ``.evermodel`` here."""
+    at = Path(home or os.environ.get("EVERMODEL_HOME") or ".evermodel")
+    store: Store = plugs.function("stores", "sql")(at.expanduser().absolute())
+    return store
+
+
+def checked_name(name: str) -> str:
+    """The name itself if a model may be called so. It becomes a folder's name, so that nothing else can be hidden in it."""
+    if not NAME.fullmatch(name) or ".." in name:
+        raise AskedWrongly(
+            f"A model's name must be letters, digits, '.', '_' and '-', at most 100. Got {name[:60]!r}.",
+            "Give one with --name.",
+        )
+    return name
+
+
+def champion_of(store: Store, name: str) -> Card:
+    """The card of the version in service. Raises NotFound, listing the models there are."""
+    version = store.at(checked_name(name), "champion")
+    if version is None:
+        raise NotFound.among("model", name, store.models(), "'evermodel adopt' makes one.")
+    return store.card(name, version)
+
+
+def card_of(store: Store, name: str, version: str | None) -> Card:
+    """The card of ``version`` ("v3", "champion"), or of the version in service."""
+    if version in (None, "champion"):
+        return champion_of(store, name)
+    champion_of(store, name)
+    return store.card(name, str(version))
+
+
+def now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def event(name: str, kind: str, facts: Mapping[str, Any]) -> Event:
+    return Event(name, kind, now(), facts)

@@ -1,0 +1,142 @@
+"""The rows a model's updates remember: blocks of cleaned rows, of which a small part only ever judges."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import polars as pl
+
+from evermodel.core.contract import Contract
+from evermodel.core.store import Store
+from evermodel.core.table import Array, Roles, Table
+
+PAST_SHARE = 0.05  # of each block: kept out of all training, to judge "nothing worse on what was known before"
+PAST_MOST = 1_000  # rows a block: enough to see a harm of a point or two, and no more is lost to training
+MOST_ROWS = 2_000_000  # kept in all; beyond it older blocks are thinned
+
+
+@dataclass(frozen=True)
+class Block:
+    """The rows of one adoption or update: ``rows`` may be trained on, ``past`` rows only judge."""
+
+    number: int
+    rows: str  # blob of a Parquet file
+    past: str | None
+    n_rows: int
+    n_past: int
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Which blocks are remembered, oldest first; ``aside``: blobs of blocks set aside as data incidents."""
+
+    blocks: tuple[Block, ...] = ()
+    aside: tuple[str, ...] = ()
+    digest: str = field(default="", compare=False)
+
+    @property
+    def next_number(self) -> int:
+        return self.blocks[-1].number + 1 if self.blocks else 0
+
+    def rows(self, store: Store, contract: Contract) -> Table | None:
+        """All rows that may be trained on, oldest first, as the contract stands now; None if there are none."""
+        return _read(store, contract, [(b.number, b.rows) for b in self.blocks if b.n_rows])
+
+    def past(self, store: Store, contract: Contract) -> Table | None:
+        """The rows of former blocks that nothing was trained on since they came."""
+        return _read(store, contract, [(b.number, b.past) for b in self.blocks if b.past and b.n_past])
+
+
+def read_memory(store: Store, name: str) -> Memory:
+    """What is remembered for a model now."""
+    digest = store.at(name, "memory")
+    if digest is None:
+        return Memory()
+    raw = json.loads(store.blob(digest).read_text())
+    return Memory(tuple(Block(**b) for b in raw["blocks"]), tuple(raw["aside"]), digest)
+
+
+def write_memory(store: Store, memory: Memory) -> Memory:
+    """Stores the list of blocks as a blob; it counts once a name is moved to it."""
+    staged = store.stage() / "memory.json"
+    staged.write_text(json.dumps({"blocks": [asdict(b) for b in memory.blocks], "aside": memory.aside}))
+    return Memory(memory.blocks, memory.aside, store.keep(staged))
+
+
+def remember(store: Store, memory: Memory, table: Table, past: Array, source: str, most: int = MOST_ROWS) -> Memory:
+    """Appends ``table`` as the newest block; rows where ``past`` (n,) is True only ever judge.
+
+    Where more than ``most`` rows would be kept, every block is thinned by the same share, small classes last.
+    """
+    kept = table.rows(~past)
+    block = Block(
+        memory.next_number,
+        _write(store, kept.frame),
+        _write(store, table.rows(past).frame) if past.any() else None,
+        len(kept),
+        int(past.sum()),
+        source,
+    )
+    blocks = (*memory.blocks, block)
+    total = sum(b.n_rows for b in blocks)
+    if total > most:
+        blocks = tuple(_thinned(store, b, most / total, table.roles.target) for b in blocks)
+    return write_memory(store, Memory(blocks, memory.aside))
+
+
+def past_rows(table: Table, seed: int) -> Array:
+    """(n,) bool: a random small share of the rows, whole entities where there are entities."""
+    random = np.random.default_rng(seed)
+    wanted = min(PAST_MOST, round(PAST_SHARE * len(table)))
+    if table.roles.entity is None:
+        chosen = np.zeros(len(table), dtype=bool)
+        chosen[random.choice(len(table), wanted, replace=False)] = True
+        return chosen
+    entity = table.frame[table.roles.entity].rank("dense").to_numpy().astype(np.int64)
+    groups, sizes = np.unique(entity, return_counts=True)
+    order = random.permutation(len(groups))
+    taken = order[np.cumsum(sizes[order]) <= wanted]
+    return np.asarray(np.isin(entity, groups[taken]))
+
+
+def _thinned(store: Store, block: Block, share: float, target: str | None) -> Block:
+    frame = pl.read_parquet(store.blob(block.rows))
+    order = np.random.default_rng(block.number).permutation(frame.height)
+    rank = pl.Series(np.argsort(order))
+    by_class = target is not None and not frame[target].dtype.is_float()
+    numbered = frame.with_columns(__rank=rank)
+    if by_class:  # each class keeps at least 50 rows, or all it has
+        place = pl.col("__rank").rank("ordinal").over(target)
+        keep = (place <= 50) | (place <= share * pl.len().over(target))
+    else:
+        keep = pl.col("__rank") < round(share * frame.height)
+    thin = numbered.filter(keep).drop("__rank")
+    return Block(block.number, _write(store, thin), block.past, thin.height, block.n_past, block.source)
+
+
+def _write(store: Store, frame: pl.DataFrame) -> str:
+    staged = store.stage() / "rows.parquet"
+    frame.write_parquet(staged)
+    return store.keep(staged)
+
+
+def _read(store: Store, contract: Contract, parts: Sequence[tuple[int, str | None]]) -> Table | None:
+    if not parts:
+        return None
+    frames = [pl.read_parquet(store.blob(digest or "")) for _, digest in parts]
+    blocks = np.repeat([number for number, _ in parts], [f.height for f in frames])
+    frame = pl.concat(frames, how="diagonal_relaxed")
+    missing = [c for c in contract.columns if c.name not in frame.columns]
+    kinds = {"number": pl.Float64, "boolean": pl.Float64, "image": pl.Binary}
+    frame = frame.with_columns([pl.lit(None, kinds.get(c.kind, pl.String)).alias(c.name) for c in missing])
+    return Table(frame, contract.roles, blocks)
+
+
+def roles_columns(roles: Roles) -> list[str]:
+    """Columns that are kept beside the inputs."""
+    named = [roles.target, roles.time, roles.entity, roles.weight, *roles.slices]
+    return [c for c in dict.fromkeys(named) if c is not None]
