@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 import re
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ def open_home(home: str | Path | None = None) -> Store:
 
 
 def checked_name(name: str) -> str:
-    """The name itself if a model may be called so. It becomes a folder's name, so that nothing else can be hidden in it."""
+    """The name itself if a model may be called so; it becomes a folder, so nothing else can hide in it."""
     if not NAME.fullmatch(name) or ".." in name:
         raise AskedWrongly(
             f"A model's name must be letters, digits, '.', '_' and '-', at most 100. Got {name[:60]!r}.",
@@ -50,7 +50,7 @@ def card_of(store: Store, name: str, version: str | None) -> Card:
 
 
 def now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
 
 
 def event(name: str, kind: str, facts: Mapping[str, Any]) -> Event:
