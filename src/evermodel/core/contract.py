@@ -32,6 +32,8 @@ class Column:
     median: float | None = None
     missing: float = 0.0  # share of the reference rows
     whole: bool = False  # only whole numbers were seen
+    quantiles: tuple[float, ...] = ()  # at 5, 25, 50, 75 and 95 % of the finite reference values
+    decimal_comma: bool = False  # "1,234" in a text is 1.234, not 1234
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Contract:
     roles: Roles
     columns: tuple[Column, ...]
     classes: tuple[Any, ...] = ()
+    notes: tuple[str, ...] = ()  # what was decided when it was learnt: columns left out, and why
 
     @property
     def names(self) -> list[str]:
@@ -74,5 +77,9 @@ class Contract:
         roles = raw.pop("roles")
         roles["slices"], roles["drop"] = tuple(roles["slices"]), tuple(roles["drop"])
         roles["inputs"] = None if roles["inputs"] is None else tuple(roles["inputs"])
-        columns = tuple(Column(**{**c, "categories": tuple(c["categories"])}) for c in raw.pop("columns"))
-        return cls(task=raw["task"], roles=Roles(**roles), columns=columns, classes=tuple(raw["classes"]))
+        columns = tuple(
+            Column(**{**c, "categories": tuple(c["categories"]), "quantiles": tuple(c.get("quantiles", ()))})
+            for c in raw.pop("columns")
+        )
+        classes, notes = tuple(raw["classes"]), tuple(raw.get("notes", ()))
+        return cls(task=raw["task"], roles=Roles(**roles), columns=columns, classes=classes, notes=notes)
