@@ -42,7 +42,9 @@ class Model:
         raw = self.framework.predict(self.obj, self.transform(frame))
         if self.contract.task == "regression":
             return self.output(raw)
-        return self.output(self._aligned(raw))
+        p = self.output(self._aligned(raw))
+        missing = len(self.contract.classes) - p.shape[1]  # classes that came after this model was made
+        return np.hstack([p, np.zeros((len(p), missing))]) if missing > 0 else p
 
     def _aligned(self, raw: Array) -> Array:
         """Puts the object's columns where the contract's classes are; a class it never saw gets probability 0."""

@@ -67,6 +67,11 @@ def read(path: Path, *, trust: bool = False, factory: str | None = None) -> Any:
     return obj
 
 
+def read_scaler(path: Path) -> Any:
+    """A fitted scaler from a ``.skops`` file, read as carefully as a model."""
+    return _load_skops(path, wanted="transform")
+
+
 def write(obj: Any, to: Path) -> None:
     write_whole(to, lambda at: _skops().dump(obj, at))
 
@@ -218,7 +223,7 @@ def _skops() -> Any:
     return skops.io
 
 
-def _load_skops(path: Path) -> Any:
+def _load_skops(path: Path, wanted: str = "predict") -> Any:
     io = _skops()
     try:
         foreign = [t for t in io.get_untrusted_types(file=path) if t not in KNOWN_TYPES]
@@ -232,6 +237,6 @@ def _load_skops(path: Path) -> Any:
         raise
     except Exception as error:  # skops raises whatever the broken part inside raises
         raise BadModel(f"{path.name} cannot be read as a skops file ({type(error).__name__}: {error}).") from None
-    if not owns(obj):
-        raise BadModel(f"{path.name} holds a {type(obj).__name__}, not a scikit-learn estimator with predict().")
+    if not type(obj).__module__.startswith("sklearn") or not hasattr(obj, wanted):
+        raise BadModel(f"{path.name} holds a {type(obj).__name__}, not a scikit-learn estimator with {wanted}().")
     return obj

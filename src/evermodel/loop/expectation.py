@@ -30,15 +30,18 @@ class Tried:
     skill: float
 
 
-def expected_input(model: Model, reference: Table, seed: int = 0) -> tuple[Model, tuple[Tried, ...]]:
+def expected_input(
+    model: Model, reference: Table, *, only: Transform | None = None, seed: int = 0
+) -> tuple[Model, tuple[Tried, ...]]:
     """The model with the transform and output under which it predicts the reference rows best, and all that was tried.
 
-    Raises ContractBroken where no encoding has the model's width, BadModel where no choice beats the trivial baseline.
+    ``only``: the transform is known, the output is looked for. Raises ContractBroken where no encoding has the
+    model's width.
     """
     rows = np.random.default_rng(seed).permutation(len(reference))[:MOST_ROWS]
     sample = reference.rows(np.sort(rows))
     best, best_skill, tried = model, -np.inf, []
-    for transform, encoding in _transforms(model, sample):
+    for transform, encoding in [(only, "as given")] if only is not None else _transforms(model, sample):
         candidate = dataclasses.replace(model, transform=transform)
         output, skill = _best_output(candidate, sample)
         tried.append(Tried(transform.scaling, encoding, skill))
@@ -73,7 +76,7 @@ def refuse_blind(model: Model, tried: tuple[Tried, ...]) -> None:
         return
     best = f"{tried[0].skill:.3f} with {tried[0].scaling} scaling, {tried[0].encoding}" if tried else "none"
     raise BadModel(
-        f"The model does not beat the trivial baseline on the reference rows however they are fed to it (best skill: {best}).",
+        f"The model does not beat the trivial baseline on the reference rows, however they are fed (best skill: {best}).",
         "Give its own scaler with --transform, its columns in order with --inputs, and check --target.",
     )
 
@@ -147,7 +150,7 @@ def _scaled(features: tuple[Feature, ...], scaling: Scaling, frame: pl.DataFrame
         if not len(values):
             values = np.zeros(1)
         center, scale = scaling_numbers(scaling, values)
-        fill = float(np.median(values)) if needs.network else None  # trees and pipelines take missing values themselves
+        fill = float(np.median(values)) if needs.network else None  # trees and pipelines take missing values
         scaled.append(dataclasses.replace(feature, center=center, scale=scale, fill=fill))
     return Transform(tuple(scaled), scaling=scaling, dtype="float32" if needs.network else "float64")
 

@@ -1,0 +1,117 @@
+"""What an update starts from: the champion, the new rows cleaned and split, the rows known before."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evermodel.core.change import Split
+from evermodel.core.cleaning import Cleaned, clean
+from evermodel.core.difference import Differences, difference
+from evermodel.core.errors import BadData, NoData
+from evermodel.core.framework import Widening
+from evermodel.core.model import Model
+from evermodel.core.reading import scan
+from evermodel.core.store import Card, Store
+from evermodel.core.table import Array, Table
+from evermodel.loop.home import champion_of
+from evermodel.loop.memory import Memory, past_rows, read_memory
+from evermodel.loop.splitting import split_newest, without_known
+from evermodel.loop.versions import load_version
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything an update needs to know; nothing of it changes while candidates are made."""
+
+    card: Card
+    champion: Model  # as it is in service, its contract migrated to the new rows
+    parent: Model  # the champion, its head widened where new classes came
+    memory: Memory
+    new: Table  # cleaned new rows, oldest first, known ones left out
+    judged: Array  # (n,) bool: the judge's rows
+    held: Array  # (n,) bool: rows that from now on only judge "known before"
+    kept: Table | None  # rows known before that may be trained on
+    past: Table | None  # rows known before that nothing was trained on
+    known: int
+    cleaned: Cleaned
+    differences: Differences
+    source: str
+
+    @property
+    def judging(self) -> Table:
+        return self.new.rows(self.judged)
+
+    def split(self) -> Split:
+        """What candidates may see: nothing that judges."""
+        return Split(self.new.rows(~self.judged & ~self.held), self.kept)
+
+    def whole(self) -> Split:
+        """What finishing may see: the judged rows as well."""
+        return Split(self.new.rows(~self.held), self.kept)
+
+
+def prepare(store: Store, name: str, data: Any, *, accept: Collection[str] = (), seed: int = 0) -> Prepared:
+    """Reads, compares with the contract, cleans and splits. Raises ContractBroken, BadData, NoData; changes nothing."""
+    card = champion_of(store, name)
+    memory = read_memory(store, name)
+    champion = load_version(store, card)
+    frame = scan(data)
+    found = difference(champion.contract, frame)
+    found.raise_refused(accept)
+    champion = dataclasses.replace(champion, contract=found.contract)
+    cleaned = clean(found.migrated(frame), found.contract, labelled=True)
+    kept, past = memory.rows(store, found.contract), memory.past(store, found.contract)
+    table, known = without_known(_with_aside(store, memory, cleaned.collect()), _together(kept, past))
+    if not len(table):
+        raise NoData(
+            f"All {known} rows were known before; there is nothing new to learn from.", "Give rows that came since."
+        )
+    _refuse_one_class(cleaned)
+    table = dataclasses.replace(table, blocks=np.full(len(table), memory.next_number))
+    judged = split_newest(table, shuffled=bool(card.facts.get("shuffled")), seed=seed)
+    held = past_rows(table, seed=memory.next_number) & ~judged
+    source = str(data) if isinstance(data, (str,)) or hasattr(data, "__fspath__") else "live rows"
+    return Prepared(
+        card, champion, widened(champion), memory, table, judged, held, kept, past, known, cleaned, found, source
+    )
+
+
+def widened(champion: Model) -> Model:
+    """The champion with an output for each class of the contract; exact on rows of the old classes."""
+    needs, classes = champion.needs, champion.contract.classes
+    if champion.contract.task == "regression" or not needs.network or len(classes) <= max(needs.outputs or 2, 2):
+        return champion
+    if not isinstance(champion.framework, Widening):
+        return champion
+    inputs = needs.shape[0] if needs.shape else 0
+    return dataclasses.replace(
+        champion, obj=champion.framework.widened(champion.obj, inputs=inputs, outputs=len(classes))
+    )
+
+
+def _refuse_one_class(cleaned: Cleaned) -> None:
+    if cleaned.contract.task != "regression" and len(cleaned.classes_present) < 2:
+        only = ", ".join(map(str, cleaned.classes_present))
+        raise BadData(
+            f"All usable new rows are of one class ({only}); no model can be judged on them.",
+            "Give rows of at least two classes.",
+        )
+
+
+def _with_aside(store: Store, memory: Memory, table: Table) -> Table:
+    """Rows that a former update set aside as an incident come back before the new ones."""
+    import polars as pl
+
+    if not memory.aside:
+        return table
+    frames = [pl.read_parquet(store.blob(digest)) for digest in memory.aside]
+    return dataclasses.replace(table, frame=pl.concat([*frames, table.frame], how="diagonal_relaxed"))
+
+
+def _together(kept: Table | None, past: Table | None) -> Table | None:
+    return past if kept is None else kept.with_rows(past)

@@ -1,0 +1,206 @@
+"""What the verbs return: frozen, printed as a few lines, shown in a notebook, one JSON document."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class Shown:
+    """Prints as ``lines()``; a notebook shows the same lines; ``to_json`` gives every field."""
+
+    def lines(self) -> list[str]:
+        raise NotImplementedError  # each result says its own
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def _repr_html_(self) -> str:
+        return f"<pre style='line-height:1.45'>{html.escape(str(self))}</pre>"
+
+    def to_json(self) -> str:
+        """One JSON document; a number that is not known is null, never 0."""
+        fields = dataclasses.asdict(self)  # type: ignore[call-overload]
+        return json.dumps(plain(fields), indent=1)
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON can hold it: NaN and infinities become null, tuples lists, numpy numbers numbers."""
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return plain(dataclasses.asdict(value))
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+@dataclass(frozen=True)
+class Adopted(Shown):
+    """A model taken in, its first version in service."""
+
+    name: str
+    version: str
+    framework: str
+    task: str
+    rows: int
+    expects: str  # what we found, or were told, that the model expects
+    scores: Mapping[str, float]
+    parity: float  # largest difference between the file's predictions and the version's
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    def lines(self) -> list[str]:
+        scores = "  ".join(f"{k} {v:.4g}" for k, v in self.scores.items())
+        head = f"adopted {self.name} {self.version}: {self.framework}, {self.task}, {self.rows:,} reference rows"
+        return [head, f"  expects  {self.expects}", f"  scores   {scores}",
+                f"  parity   largest difference to the file's own predictions {self.parity:.1e}",
+                *(f"  note     {n}" for n in self.notes)]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way the update could have gone, and what it scored on the judged rows."""
+
+    change: str
+    settings: Mapping[str, Any]
+    score: float
+    seconds: float
+    chosen: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric of champion and challenger on the same rows, with the interval of the difference."""
+
+    champion: float
+    challenger: float
+    difference: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Updated(Shown):
+    """What an update did: the decision, the two versions, why, and everything it considered."""
+
+    name: str
+    decision: str  # "promote" | "hold" | "reject" | "invalid"
+    champion: str  # the version in service when the update began
+    challenger: str | None
+    change: str
+    settings: Mapping[str, Any]
+    metric: str
+    scores: Mapping[str, Mapping[str, Score]]  # "new" | "past" -> metric -> score
+    reasons: tuple[str, ...]
+    rows_needed: int | None
+    candidates: tuple[Candidate, ...]
+    data: Mapping[str, Any] = field(default_factory=dict)  # rows read, used, judged; what cleaning did
+    finished: bool = False
+    saved: str | None = None
+    in_service: str = ""  # the version in service afterwards
+    seconds: float = 0.0
+
+    def lines(self) -> list[str]:
+        said = {"promote": "promoted", "hold": "held", "reject": "rejected", "invalid": "not judged"}[self.decision]
+        made = f"{self.change}" + "".join(f" {k}={v}" for k, v in self.settings.items())
+        head = f"{said}: {self.name} {self.challenger or '(nothing made)'} ({made}) against {self.champion}"
+        rows = [_score_line(where, m, s) for where, by in self.scores.items() for m, s in by.items()]
+        tail = [f"  saved    {self.saved} holds {self.in_service}"] if self.saved else []
+        return [head, *rows, *(f"  because  {r}" for r in self.reasons), f"  serving  {self.in_service}", *tail]
+
+
+def _score_line(where: str, metric: str, s: Score) -> str:
+    change = f"{s.difference:+.4f} [{s.low:+.4f}, {s.high:+.4f}]"
+    return f"  {where:<5}{metric:<18} {s.champion:.4f} -> {s.challenger:.4f}  {change}  n={s.n:,}"
+
+
+@dataclass(frozen=True)
+class Evaluated(Shown):
+    """How good one version is on given labelled rows."""
+
+    name: str
+    version: str
+    rows: int
+    scores: Mapping[str, float]
+    cleaning: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    def lines(self) -> list[str]:
+        scores = [f"  {k:<18} {v:.4f}" for k, v in self.scores.items()]
+        return [f"{self.name} {self.version} on {self.rows:,} rows", *scores, *(f"  note  {n}" for n in self.notes)]
+
+
+@dataclass(frozen=True)
+class Predicted(Shown):
+    """Where predictions were written."""
+
+    name: str
+    version: str
+    rows: int
+    to: str
+    columns: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    def lines(self) -> list[str]:
+        head = f"{self.name} {self.version} predicted {self.rows:,} rows -> {self.to} ({', '.join(self.columns)})"
+        return [head, *(f"  note  {n}" for n in self.notes)]
+
+
+@dataclass(frozen=True)
+class Pointed(Shown):
+    """The champion's name moved."""
+
+    name: str
+    was: str
+    version: str
+    kind: str  # "promoted" | "rolled back"
+
+    def lines(self) -> list[str]:
+        return [f"{self.kind}: {self.name} serves {self.version} (was {self.was})"]
+
+
+@dataclass(frozen=True)
+class Saved(Shown):
+    """A version written back in its own format."""
+
+    name: str
+    version: str
+    files: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        return [f"saved {self.name} {self.version}: {', '.join(self.files)}"]
+
+
+@dataclass(frozen=True)
+class Listing(Shown):
+    """Rows of facts under headings: models, versions or events."""
+
+    title: str
+    rows: Sequence[Mapping[str, Any]]
+
+    def lines(self) -> list[str]:
+        if not self.rows:
+            return [f"{self.title}: none yet"]
+        columns = list(self.rows[0])
+        shown = [[_cell(row.get(c)) for c in columns] for row in self.rows]
+        widths = [max(len(c), *(len(r[i]) for r in shown)) for i, c in enumerate(columns)]
+        lines = ["  ".join(v.ljust(w) for v, w in zip(row, widths, strict=True)).rstrip() for row in (columns, *shown)]
+        return [self.title, *lines]
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
