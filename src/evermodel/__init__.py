@@ -1,3 +1,46 @@
-"""Evermodel keeps deployed models good."""
+"""Evermodel keeps deployed models good: one function a verb, loaded when it is first used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evermodel.loop.adopt import adopt as adopt
+    from evermodel.loop.look import log as log
+    from evermodel.loop.look import models as models
+    from evermodel.loop.look import show as show
+    from evermodel.loop.point import promote as promote
+    from evermodel.loop.point import rollback as rollback
+    from evermodel.loop.update import update as update
+    from evermodel.loop.use import evaluate as evaluate
+    from evermodel.loop.use import predict as predict
+    from evermodel.loop.use import save as save
 
 __version__ = "0.1.0"
+VERBS = {
+    "adopt": "loop.adopt",
+    "update": "loop.update",
+    "judge": "loop.judge",
+    "promote": "loop.point",
+    "rollback": "loop.point",
+    "evaluate": "loop.use",
+    "predict": "loop.use",
+    "save": "loop.use",
+    "models": "loop.look",
+    "show": "loop.look",
+    "log": "loop.look",
+    "report": "export.report",
+    "demo": "loop.demo",
+}
+__all__ = ["VERBS", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in VERBS:
+        return getattr(importlib.import_module(f"evermodel.{VERBS[name]}"), name)
+    raise AttributeError(f"module 'evermodel' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *VERBS])

@@ -6,14 +6,14 @@ import dataclasses
 import time as clock
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 
 from evermodel.core.cleaning import Cleaned, clean
 from evermodel.core.contract import Contract
-from evermodel.core.errors import AskedWrongly, BadModel, ContractBroken
-from evermodel.core.framework import Framework, Needs
+from evermodel.core.errors import AskedWrongly, BadModel, BadSetting, ContractBroken
+from evermodel.core.framework import Framework, Needs, Task
 from evermodel.core.learning import learn_contract
 from evermodel.core.model import Model
 from evermodel.core.profile import profile
@@ -95,9 +95,17 @@ def fit_contract(obj: Any, framework: Framework, data: Any, roles: Roles, task: 
     if needs.names is not None and roles.inputs is None:
         roles = dataclasses.replace(roles, inputs=needs.names)
     frame = scan(data)
-    said = task if task != "auto" else needs.task or "auto"
+    said = checked_task(task) if task != "auto" else needs.task or "auto"
     contract = _with_classes_of(learn_contract(frame, roles, task=said), needs)
     return Model(contract, Transform(()), obj, framework), clean(frame, contract, labelled=True)
+
+
+def checked_task(task: str) -> Task:
+    """The task a user named. Raises BadSetting, listing those there are."""
+    for known in get_args(Task):
+        if task == known:
+            return cast(Task, known)
+    raise BadSetting(f"--task must be auto, {', '.join(get_args(Task))}. Got {task!r}.")
 
 
 def _with_classes_of(contract: Contract, needs: Needs) -> Contract:

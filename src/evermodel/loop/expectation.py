@@ -33,7 +33,7 @@ class Tried:
 def expected_input(
     model: Model, reference: Table, *, only: Transform | None = None, seed: int = 0
 ) -> tuple[Model, tuple[Tried, ...]]:
-    """The model with the transform and output under which it predicts the reference rows best, and all that was tried.
+    """The model with the transform and output under which it predicts the reference rows best, and what was tried.
 
     ``only``: the transform is known, the output is looked for. Raises ContractBroken where no encoding has the
     model's width.
@@ -76,7 +76,7 @@ def refuse_blind(model: Model, tried: tuple[Tried, ...]) -> None:
         return
     best = f"{tried[0].skill:.3f} with {tried[0].scaling} scaling, {tried[0].encoding}" if tried else "none"
     raise BadModel(
-        f"The model does not beat the trivial baseline on the reference rows, however they are fed (best skill: {best}).",
+        f"The model does not beat the trivial baseline on the reference rows, however fed (best skill: {best}).",
         "Give its own scaler with --transform, its columns in order with --inputs, and check --target.",
     )
 

@@ -29,7 +29,7 @@ def read_transform(path: Path, model: Model) -> Transform:
         return _from_scaler(plugs.module("frameworks", "sklearn"), path, names)
     try:
         raw = json.loads(path.read_text())
-        if "features" in raw:
+        if "features" in raw or "transform" in raw:
             found = Transform.from_json(json.dumps(raw.get("transform", raw)))
         else:
             found = Transform(tuple(_feature(c, raw[c]) for c in raw), scaling="given")
