@@ -1,0 +1,55 @@
+"""Paths of pictures in a table become the pictures' bytes, when they are asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from evermodel.core.errors import BadData
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm")
+LARGEST = 64 << 20  # bytes of one picture's file
+
+
+def with_pictures(frame: pl.LazyFrame, folder: Path) -> pl.LazyFrame:
+    """``frame`` with each text column whose first value is the path of a picture below ``folder`` read as bytes."""
+    texts = [name for name, dtype in frame.collect_schema().items() if dtype == pl.String]
+    if not texts:
+        return frame
+    first = frame.select(texts).head(1).collect(engine="streaming")
+    found = [n for n in texts if first.height and is_picture_path(first[n][0], folder)]
+    if not found:
+        return frame
+    return frame.with_columns(picture_bytes(pl.col(n), folder) for n in found)
+
+
+def is_picture_path(value: str | None, folder: Path) -> bool:
+    try:
+        return value is not None and value.lower().endswith(PICTURES) and (folder / value).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def picture_bytes(paths: pl.Expr, folder: Path) -> pl.Expr:
+    """Paths relative to ``folder`` as the bytes of those files. Raises BadData for one that leads out of it."""
+    inside = folder.resolve()
+
+    def read(column: pl.Series) -> pl.Series:
+        return pl.Series(column.name, [_bytes(v, inside) for v in column], dtype=pl.Binary)
+
+    return paths.map_batches(read, return_dtype=pl.Binary, is_elementwise=True)
+
+
+def _bytes(value: str | None, folder: Path) -> bytes | None:
+    if value is None:
+        return None
+    try:
+        at = (folder / value).resolve()
+        if not at.is_relative_to(folder):
+            raise BadData(f"The picture {value!r} lies outside the folder {folder}.", "Put pictures beside their table.")
+        if not at.is_file() or at.stat().st_size > LARGEST:
+            raise BadData(f"There is no picture {value!r} in {folder}, or it is larger than {LARGEST >> 20} MiB.")
+        return at.read_bytes()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise BadData(f"The picture {value!r} cannot be read ({error}).") from None
