@@ -24,7 +24,7 @@ def adopt_options(command: F) -> F:
     for option in reversed(
         (
             click.option("--target", help="The column that holds the label."),
-            click.option("--name", "name" if _takes_model(command) else "called", help="Else the file's stem."),
+            click.option("--name", "name" if command.__name__ == "adopt" else "called", help="Else the file's stem."),
             click.option("--task", default="auto", show_default=True, help="binary, multiclass or regression."),
             click.option("--time", help="The column that orders the rows; else their order in the file."),
             click.option("--entity", help="The column that says which rows hang together (a user, a track)."),
@@ -40,10 +40,6 @@ def adopt_options(command: F) -> F:
     ):
         command = option(command)
     return command
-
-
-def _takes_model(command: Callable[..., Any]) -> bool:
-    return command.__name__ == "adopt"
 
 
 def _listed(context: Any, parameter: Any, value: str | None) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 from evermodel.core.cleaning import Cleaned, clean
 from evermodel.core.contract import Contract
 from evermodel.core.errors import AskedWrongly, BadModel, BadSetting, ContractBroken
+from evermodel.core.files import digest_file
 from evermodel.core.framework import Framework, Needs, Task
 from evermodel.core.learning import learn_contract
 from evermodel.core.model import Model
@@ -82,6 +83,7 @@ def adopt(
             "shuffled": shuffled,
             "stands_in": stands_in,
             "source": Path(model).name if isinstance(model, (str, Path)) else "",
+            "source_digest": digest_file(Path(model)) if isinstance(model, (str, Path)) else "",
             "tried": [dataclasses.asdict(t) for t in tried[:8]],
             "profile": profile(table.frame.lazy(), fed.contract),
         },

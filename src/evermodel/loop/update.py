@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from evermodel.core.change import Context, Split
-from evermodel.core.judgement import PairedScores, Verdict
+from evermodel.core.judgement import PairedScores
 from evermodel.core.judging import compare, judge
 from evermodel.core.model import Model
 from evermodel.core.store import Store
@@ -24,6 +24,8 @@ from evermodel.loop.prepare import Prepared, prepare
 from evermodel.loop.record import record
 from evermodel.loop.results import Candidate, Score, Updated
 from evermodel.loop.scoring import MAIN, metrics_for, scores_of
+from evermodel.loop.shortest import is_model, take_in
+from evermodel.loop.use import save
 
 FINISH_TOLERANCE = 0.02  # the finished model may lose that much of the main metric on rows known before
 
@@ -39,35 +41,43 @@ class Made:
 
 
 def update(
-    name: str,
+    name: Any,
     data: Any,
     *,
     with_: str = "auto",
     settings: Mapping[str, Any] | None = None,
     budget: float | None = None,
+    metric: str | None = None,
     margin: float | None = None,
     accept: Collection[str] = (),
     finish: bool = True,
     dry_run: bool = False,
     seed: int = 0,
+    to: str | Path | None = None,
     home: str | Path | None = None,
     on_epoch: Callable[[Epoch], None] = ignore_epoch,
+    reference: Any = None,
+    called: str | None = None,
+    **adopting: Any,
 ) -> Updated:
     """Train a challenger on new rows, judge it against the champion on the newest of them, serve the better one.
 
-    ``data`` is a file, URL or frame of labelled rows that came since. ``with_`` names a plug of updates/ or "auto";
-    ``budget`` is in seconds; ``accept`` lists differences from the contract to accept ("unit:price"). ``finish``
-    trains the winner once more with the judged rows included. Raises BadData, ContractBroken, BadSetting, Moved.
+    ``name`` is a model's name; or a model file or object, adopted first with ``reference`` rows, ``called`` and
+    adopt's options. ``data``: a file, URL or frame of labelled rows that came since. ``with_`` names a plug of
+    updates/; ``budget`` in seconds; ``accept`` lists accepted differences ("unit:price"); ``to`` gets the version then
+    in service. Raises BadData, ContractBroken, BadSetting, Moved.
 
         $ evermodel update churn new.csv
     """
     began = time.monotonic()
+    if is_model(name):
+        name, data = take_in(name, data, reference, called, adopting, home)
     store = open_home(home)
     prepared = prepare(store, name, data, accept=accept, seed=seed)
     context = Context(seed, None if budget is None else began + budget, on_epoch)
     tried = [make(r, prepared, prepared.split(), context) for r in recipes(prepared, with_, settings or {})]
     judged = tried[0]
-    scores = paired(store, prepared, judged)
+    scores = paired(store, prepared, judged, metric)
     verdict = judge(scores, margin=margin)
     served = finished(prepared, judged, context) if finish and verdict.decision == "promote" else None
     result = Updated(
@@ -88,6 +98,9 @@ def update(
     )
     if not dry_run:
         result = record(store, prepared, judged, served, scores, verdict, result)
+    if to is not None:
+        save(name, to=to, version=result.in_service, home=home)
+        result = dataclasses.replace(result, saved=str(to))
     return dataclasses.replace(result, seconds=time.monotonic() - began)
 
 
@@ -105,7 +118,7 @@ def make(recipe: Recipe, prepared: Prepared, split: Split, context: Context) -> 
     return Made(recipe, model, time.monotonic() - began, tuple(curve))
 
 
-def paired(store: Store, prepared: Prepared, made: Made) -> PairedScores:
+def paired(store: Store, prepared: Prepared, made: Made, metric: str | None) -> PairedScores:
     """Champion and challenger on the judged rows and on rows known before."""
     log = store.log(prepared.card.name)
     known = prepared.split()
@@ -115,6 +128,7 @@ def paired(store: Store, prepared: Prepared, made: Made) -> PairedScores:
         made.model,
         prepared.judging,
         prepared.past,
+        metric=metric,
         earlier=earlier_comparisons(log, made.recipe.change),
         series=not prepared.card.facts.get("shuffled"),
         trivial=trivial_predictions(made.model, known.kept or known.new, prepared.judging),
@@ -169,6 +183,3 @@ def data_facts(prepared: Prepared) -> dict[str, Any]:
         "cleaning": prepared.cleaned.as_json(),
         "differences": prepared.differences.as_json(),
     }
-
-
-__all__ = ["Made", "Verdict", "update"]
