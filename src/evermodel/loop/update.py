@@ -13,7 +13,7 @@ import numpy as np
 
 from evermodel.core.change import Context, Split
 from evermodel.core.judgement import PairedScores
-from evermodel.core.judging import compare, judge
+from evermodel.core.judging import judge
 from evermodel.core.model import Model
 from evermodel.core.store import Store
 from evermodel.core.training import Epoch, ignore_epoch
@@ -22,9 +22,10 @@ from evermodel.loop.home import open_home
 from evermodel.loop.judging import earlier_comparisons, pair, trivial_predictions
 from evermodel.loop.prepare import Prepared, prepare
 from evermodel.loop.record import record
-from evermodel.loop.results import Candidate, Score, Updated
-from evermodel.loop.scoring import MAIN, metrics_for, scores_of
+from evermodel.loop.results import Candidate, Updated
+from evermodel.loop.scoring import MAIN, scores_of
 from evermodel.loop.shortest import is_model, take_in
+from evermodel.loop.showing import shown_scores
 from evermodel.loop.use import save
 
 FINISH_TOLERANCE = 0.02  # the finished model may lose that much of the main metric on rows known before
@@ -145,19 +146,6 @@ def finished(prepared: Prepared, judged: Made, context: Context) -> Made | None:
     task, y = made.model.contract.task, made.model.target(prepared.past)
     before, after = (scores_of(y, m.predict(prepared.past.frame), task)[MAIN[task]] for m in (judged.model, made.model))
     return None if after < before - FINISH_TOLERANCE else made
-
-
-def shown_scores(scores: PairedScores) -> dict[str, dict[str, Score]]:
-    """Every metric of both models with intervals, on the new rows and on those known before."""
-    shown: dict[str, dict[str, Score]] = {}
-    for where, rows in (("new", scores.new), ("past", scores.past)):
-        if rows is None:
-            continue
-        shown[where] = {}
-        for metric in metrics_for(scores.task):
-            c = compare(metric, rows, seed=scores.seed)
-            shown[where][metric] = Score(c.champion, c.challenger, c.difference, c.low, c.high, c.n)
-    return shown
 
 
 def candidates(prepared: Prepared, tried: list[Made], scores: PairedScores) -> tuple[Candidate, ...]:
