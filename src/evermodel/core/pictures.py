@@ -47,7 +47,9 @@ def _bytes(value: str | None, folder: Path) -> bytes | None:
     try:
         at = (folder / value).resolve()
         if not at.is_relative_to(folder):
-            raise BadData(f"The picture {value!r} lies outside the folder {folder}.", "Put pictures beside their table.")
+            raise BadData(
+                f"The picture {value!r} lies outside the folder {folder}.", "Put pictures beside their table."
+            )
         if not at.is_file() or at.stat().st_size > LARGEST:
             raise BadData(f"There is no picture {value!r} in {folder}, or it is larger than {LARGEST >> 20} MiB.")
         return at.read_bytes()

@@ -98,7 +98,9 @@ def canonical_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """A value's one spelling: 1, 1.0 and " 1" of numbers are all "1", blanks around words go; empty is null."""
     if dtype.is_float():
         whole = column.is_finite() & (column == column.round()) & (column.abs() < 2**53)
-        text = pl.when(whole).then(column.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(column.cast(pl.String))
+        text = (
+            pl.when(whole).then(column.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(column.cast(pl.String))
+        )
         return pl.when(column.is_nan()).then(None).otherwise(text)
     if dtype == pl.Boolean:
         return column.cast(pl.String)

@@ -27,7 +27,11 @@ def opens(source: Any) -> bool:
 
 
 def csv(
-    source: Path, /, *, separator: Literal["auto", ",", ";", "\t", "|"] = "auto", types: Literal["auto", "text"] = "auto"
+    source: Path,
+    /,
+    *,
+    separator: Literal["auto", ",", ";", "\t", "|"] = "auto",
+    types: Literal["auto", "text"] = "auto",
 ) -> pl.LazyFrame:
     """The rows of a text table with a header line, in UTF-8; values may be quoted, numbers padded.
 
@@ -78,7 +82,9 @@ def _header(source: Path, between: str) -> list[str]:
         count = line.count(between.encode()) + 1
         raise BadData(f"{source} has {count:,} columns; at most {MOST_COLUMNS:,} are read.")
     if b"\r" in line.rstrip(b"\r\n"):
-        raise BadData(f"{source} ends its lines with a carriage return alone.", "Convert it: tr '\\r' '\\n' < FILE > NEW.")
+        raise BadData(
+            f"{source} ends its lines with a carriage return alone.", "Convert it: tr '\\r' '\\n' < FILE > NEW."
+        )
     text = line.decode("utf-8-sig").rstrip("\r\n")
     try:
         names = next(iter(reader.reader([text], delimiter=between)), [])

@@ -35,7 +35,9 @@ def images(source: Path, /) -> pl.LazyFrame:
         loose = any(p.suffix.lower() in PICTURES for p in itertools.islice(source.iterdir(), 1000))
         raise NoData(
             f"{source} is a folder without pictures in folders of their own.",
-            "Put each class's pictures into a folder named like the class." if loose else "Give a file, or such a folder.",
+            "Put each class's pictures into a folder named like the class."
+            if loose
+            else "Give a file, or such a folder.",
         )
     labels = [p.split("/", 1)[0] for p in paths]
     listed = pl.LazyFrame({"path": paths, "label": labels})

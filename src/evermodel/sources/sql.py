@@ -53,7 +53,9 @@ def sql(source: str, /) -> pl.LazyFrame:
             parts = [_frame(part, names) for part in result.partitions(ROWS)]
     except (SQLAlchemyError, UnicodeError) as error:
         cause = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise BadData(f"The database {url.render_as_string()} refused: {cause}.", f"The query was: {query[:200]}") from None
+        raise BadData(
+            f"The database {url.render_as_string()} refused: {cause}.", f"The query was: {query[:200]}"
+        ) from None
     finally:
         engine.dispose()
     if not parts:
@@ -75,7 +77,9 @@ def _cut(source: str) -> tuple[URL, str]:
     try:
         url = make_url(address)
     except (ArgumentError, ValueError):
-        raise BadData("The part before the two colons is no SQL URL.", "sqlite:///file.db::SELECT * FROM rows") from None
+        raise BadData(
+            "The part before the two colons is no SQL URL.", "sqlite:///file.db::SELECT * FROM rows"
+        ) from None
     if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
         if "\x00" in str(url.database) or not Path(str(url.database)).is_file():
             raise NotFound(f"There is no file {url.database}.")
