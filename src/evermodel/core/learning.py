@@ -19,7 +19,6 @@ from evermodel.core.values import (
     is_nothing,
     number,
     number_from_text,
-    plain_number,
     proves_decimal_comma,
 )
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evermodel.core.judgement import PairedScores, Verdict
+from evermodel.core.judging import skill
 from evermodel.core.profile import profile
 from evermodel.core.store import Card, Move, Store
-from evermodel.loop.expectation import skill
 from evermodel.loop.home import event, now
 from evermodel.loop.memory import Memory, remember, write_memory
 from evermodel.loop.prepare import Prepared
@@ -87,7 +87,7 @@ def _facts(scores: PairedScores, verdict: Verdict, result: Updated, card: Card, 
         "rows": result.data["rows"],
         "reasons": result.reasons,
         "candidates": plain(result.candidates),
-        "skill": _finite(skill(scores.new.challenger, scores.new.y, scores.task)),
+        "skill": _finite(skill(scores, scores.new.challenger)[0]),
         "seconds": judged.seconds,
     }
     if decisive is not None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from evermodel.core.change import Context, Split
+from evermodel.core.comparing import DEFAULT_METRIC
 from evermodel.core.judgement import PairedScores
 from evermodel.core.judging import judge
 from evermodel.core.model import Model
@@ -23,7 +24,7 @@ from evermodel.loop.judging import earlier_comparisons, pair, trivial_prediction
 from evermodel.loop.prepare import Prepared, prepare
 from evermodel.loop.record import record
 from evermodel.loop.results import Candidate, Updated
-from evermodel.loop.scoring import MAIN, scores_of
+from evermodel.loop.scoring import scores_of
 from evermodel.loop.shortest import is_model, take_in
 from evermodel.loop.showing import shown_scores
 from evermodel.loop.use import save
@@ -144,7 +145,9 @@ def finished(prepared: Prepared, judged: Made, context: Context) -> Made | None:
     if prepared.past is None or not len(prepared.past):
         return made
     task, y = made.model.contract.task, made.model.target(prepared.past)
-    before, after = (scores_of(y, m.predict(prepared.past.frame), task)[MAIN[task]] for m in (judged.model, made.model))
+    before, after = (
+        scores_of(y, m.predict(prepared.past.frame), task)[DEFAULT_METRIC[task]] for m in (judged.model, made.model)
+    )
     return None if after < before - FINISH_TOLERANCE else made
 
 
