@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evermodel.core.judgement import PairedScores
-from evermodel.core.judging import compare
+from evermodel.core.comparing import compare
 from evermodel.loop.results import Score
 from evermodel.loop.scoring import metrics_for
 

@@ -17,6 +17,7 @@ from evermodel.core.judgement import PairedScores
 from evermodel.core.judging import judge
 from evermodel.core.model import Model
 from evermodel.core.store import Store
+from evermodel.core.table import Table
 from evermodel.core.training import Epoch, ignore_epoch
 from evermodel.loop.auto import Recipe, recipes
 from evermodel.loop.home import open_home
@@ -144,11 +145,13 @@ def finished(prepared: Prepared, judged: Made, context: Context) -> Made | None:
     made = make(recipe, prepared, dataclasses.replace(prepared.whole(), tuning=prepared.past), context)
     if prepared.past is None or not len(prepared.past):
         return made
-    task, y = made.model.contract.task, made.model.target(prepared.past)
-    before, after = (
-        scores_of(y, m.predict(prepared.past.frame), task)[DEFAULT_METRIC[task]] for m in (judged.model, made.model)
-    )
+    before, after = (_main_score(m, prepared.past) for m in (judged.model, made.model))
     return None if after < before - FINISH_TOLERANCE else made
+
+
+def _main_score(model: Model, rows: Table) -> float:
+    task = model.contract.task
+    return scores_of(model.target(rows), model.predict(rows.frame), task)[DEFAULT_METRIC[task]]
 
 
 def candidates(prepared: Prepared, tried: list[Made], scores: PairedScores) -> tuple[Candidate, ...]:
