@@ -161,9 +161,9 @@ def _column_notes(contract: Contract, counted: Mapping[str, Any], done: tuple[Do
     for i, (c, d) in enumerate(zip(contract.columns, done, strict=True)):
         if d.missing == counted["rows"]:
             notes.append(f"{c.name}: no usable value in any row.")
-        elif counted["rows"] > 1 and not d.missing and counted.get(f"{i}.least") is not None:
-            if counted[f"{i}.least"] == counted[f"{i}.greatest"]:
-                notes.append(f"{c.name}: the same value in every row ({counted[f'{i}.least']}).")
+        least = counted.get(f"{i}.least")
+        if counted["rows"] > 1 and not d.missing and least is not None and least == counted[f"{i}.greatest"]:
+            notes.append(f"{c.name}: the same value in every row ({least}).")
         if d.impossible:
             notes.append(f"{c.name}: {d.impossible:,} stand-ins for a missing value, far outside the known range.")
     return notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from evermodel.core.contract import Column, Contract
@@ -12,9 +13,10 @@ from evermodel.core.learning import categories_of
 from evermodel.core.reading import collect
 from evermodel.core.sampling import spread_rows
 from evermodel.core.target import class_text, label_text
-from evermodel.core.units import unit_change
+from evermodel.core.units import quantiles_of, shape_distance, unit_change
 from evermodel.core.values import number
 
+MANY = 6  # columns of numbers from which "most of them drifted" means something
 OUTSIDE = 0.2  # share of rows outside the reference range from which it is worth a line
 
 
@@ -27,26 +29,40 @@ def compared(contract: Contract, frame: pl.LazyFrame) -> list[Difference]:
     if numbers:
         exprs = [number(pl.col(c.name), schema[c.name], decimal_comma=c.decimal_comma) for c in numbers]
         sample = spread_rows(frame.select(exprs))
+        restless = _restless(numbers, sample)
         for c in numbers:
-            found += _number(c, sample[c.name])
+            found += _number(c, sample[c.name], restless)
     for c in there:
         if c.kind == "category" and schema[c.name] != pl.Binary:
             found += _categories(c, categories_of(frame, c.name, schema[c.name]))
     return found
 
 
-def _number(column: Column, values: pl.Series) -> list[Difference]:
+def _restless(columns: list[Column], sample: pl.DataFrame) -> bool:
+    """Whether so many columns drifted far that one small factor among them proves nothing."""
+    if len(columns) < MANY:
+        return False
+    pairs = [(np.asarray(c.quantiles), quantiles_of(sample[c.name])) for c in columns if c.quantiles]
+    far = [shape_distance(old, new) > 1 for old, new in pairs if new is not None]
+    return bool(far) and sum(far) > len(far) / 3
+
+
+def _number(column: Column, values: pl.Series, restless: bool) -> list[Difference]:
     unit = unit_change(column, values)
-    finite = values.filter(values.is_finite())
+    finite = values.filter(values.is_finite()).cast(pl.Float64)
     if unit is not None:
+        action: Action = "refuse" if unit.plain or not restless else "note"
         text = (
-            f"{column.name!r} changed its scale: median {column.median:.6g} before, {finite.median():.6g} now, "
-            f"as by {unit.name}."
+            f"{column.name!r} changed its scale: median {column.median:.6g} before, "
+            f"{float(np.median(finite.to_numpy())):.6g} now, as by {unit.name}."
         )
-        return [Difference("unit", column.name, "refuse", text, {"factor": unit.factor, "shift": unit.shift})]
+        if action == "note":
+            text += " Many columns drifted, so that it is taken for drift."
+        return [Difference("unit", column.name, action, text, {"factor": unit.factor, "shift": unit.shift})]
     if not len(finite) or column.low is None or column.high is None:
         return []
-    outside = float(((finite < column.low) | (finite > column.high)).mean() or 0.0)
+    x = finite.to_numpy()
+    outside = float(((x < column.low) | (x > column.high)).mean())
     if outside < OUTSIDE:
         return []
     text = f"{column.name!r}: {outside:.0%} of the values lie outside [{column.low:.6g}, {column.high:.6g}]."

@@ -152,15 +152,15 @@ def _with_numbers(frame: pl.LazyFrame, columns: list[Column], inputs: dict[str, 
             value = pl.when(value.is_finite()).then(value)
             exprs += [value.min().alias(f"{i}.low"), value.max().alias(f"{i}.high"), value.mean().alias(f"{i}.mean")]
             exprs += [value.std(ddof=0).alias(f"{i}.std"), (value == value.round()).all().alias(f"{i}.whole")]
-        elif inputs[c.name] == pl.String:
-            value = pl.when(~is_nothing(value)).then(value)
+        elif c.kind == "category":
+            value = canonical_text(value, inputs[c.name])
         exprs.append(value.is_null().mean().alias(f"{i}.missing"))
     row = collect(frame.select(exprs)).row(0, named=True)
     numbers = [c for c in columns if c.kind == "number"]
     quantiles = _quantiles(frame, numbers, inputs, row["rows"])
     found = []
     for i, c in enumerate(columns):
-        facts = {k: row.get(f"{i}.{k}") for k in ("low", "high", "mean", "std")}
+        facts: dict[str, Any] = {k: row.get(f"{i}.{k}") for k in ("low", "high", "mean", "std")}
         shares = quantiles.get(c.name, ())
         median = shares[2] if shares else None
         whole = bool(row.get(f"{i}.whole")) and facts["low"] is not None

@@ -137,7 +137,7 @@ def _class_counts(
 
 
 def role_columns(contract: Contract, schema: pl.Schema, frame: pl.LazyFrame, *, labelled: bool) -> dict[str, pl.Expr]:
-    """The columns besides the inputs: target and weight where there are labels; time, entity, slices where they exist."""
+    """The columns besides the inputs: target and weight where there are labels; time, entity, slices if they exist."""
     roles = contract.roles
     found: dict[str, pl.Expr] = {}
     if labelled:

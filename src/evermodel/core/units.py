@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,8 @@ LEAST_ROWS = 30  # fewer say nothing about a distribution
 FAR = 5.0  # smallest distance without a change of unit, in spreads; real streams drift by 3 and more
 PLAINLY = 1.0  # largest distance that is left under a well-known large factor: some drift besides is allowed
 EXACTLY = 0.1  # the same for factors that drift reaches, too; and what chance adds with few rows: NOISE / sqrt(rows)
-NOISE = 2.5
-LARGE = 8.0  # a factor that drift hardly reaches
+NOISE = 3.0
+LARGE = 90.0  # a factor that drift hardly reaches
 _FACTORS = {
     "a thousand": 1e3,
     "a hundred": 1e2,
@@ -32,7 +33,9 @@ _FACTORS = {
     "kilometres an hour a metre a second": 3.6,
     "minutes an hour": 60.0,
     "seconds an hour": 3600.0,
+    "months a year": 12.0,
     "hours a day": 24.0,
+    "days a year": 365.25,
     "seconds a day": 86400.0,
     "bytes a kibibyte": 1024.0,
     "joules a calorie": 4.184,
@@ -46,11 +49,12 @@ class Unit:
     name: str
     factor: float
     shift: float = 0.0
+    plain: bool = False  # no drift reaches such a factor
 
 
 KNOWN = (
-    *(Unit(f"×{f:g} ({n})", f) for n, f in _FACTORS.items()),
-    *(Unit(f"÷{f:g} ({n})", 1 / f) for n, f in _FACTORS.items()),
+    *(Unit(f"x{f:g} ({n})", f) for n, f in _FACTORS.items()),
+    *(Unit(f"1/{f:g} ({n})", 1 / f) for n, f in _FACTORS.items()),
     Unit("°C to °F", 1.8, 32.0),
     Unit("°F to °C", 1 / 1.8, -32 / 1.8),
     Unit("°C to K", 1.0, 273.15),
@@ -87,14 +91,17 @@ def unit_change(column: Column, values: pl.Series) -> Unit | None:
     apart = max(shape_distance(old, new), shape_distance(new, old))
     if apart < FAR:
         return None
-    fits = [(shape_distance(old * u.factor + u.shift, new), u) for u in (*KNOWN, *_general(old, new))]
-    left, unit = min(fits, key=lambda fit: fit[0])
-    if unit in KNOWN and not 1 / LARGE < unit.factor < LARGE:
-        return unit if left < min(PLAINLY, apart / LARGE) else None
-    return unit if left < EXACTLY + NOISE / len(values) ** 0.5 else None
+    exact = EXACTLY + NOISE / len(values) ** 0.5
+    fits = []
+    for unit in (*KNOWN, *_general(old, new)):
+        plain = unit in KNOWN and not 1 / LARGE < unit.factor < LARGE
+        left = shape_distance(old * unit.factor + unit.shift, new)
+        if left < (min(PLAINLY, apart / FAR) if plain else exact):
+            fits.append((left, dataclasses.replace(unit, plain=plain)))
+    return min(fits, key=lambda fit: fit[0])[1] if fits else None
 
 
 def _general(old: Array, new: Array) -> list[Unit]:
     """Any other large factor: the spreads' ratio."""
     factor = float((new[4] - new[0]) / (old[4] - old[0]))
-    return [Unit(f"×{factor:.4g}", factor)] if not 1 / LARGE < factor < LARGE else []
+    return [Unit(f"x{factor:.4g}", factor)] if not 1 / 8 < factor < 8 else []
