@@ -34,8 +34,8 @@ def opens(path: Path, /) -> bool:
 def read(path: Path, /, *, trust: bool = False, factory: str | None = None) -> Any:
     """The model in a ``.h5`` or ``.keras`` of Keras 2 or 3, compiled as it was, optimizer memory included.
 
-    No code of the file runs: it may name built-in classes only. With ``trust`` Keras's own loader is used instead, which
-    runs whatever the file holds. Raises Unsafe, BadModel, or BadSetting for ``factory`` (Keras files hold their structure).
+    No code of the file runs: it may name built-in classes only. With ``trust`` Keras's own loader is used
+    instead, which runs whatever the file holds. Raises Unsafe, BadModel, or BadSetting for a ``factory``.
     """
     if factory is not None:
         raise BadSetting(
@@ -62,7 +62,7 @@ def suffixes() -> tuple[str, ...]:
 
 
 def save(obj: Any, to: Path, /) -> None:
-    """Saves into the folder ``to`` what ``load`` reads back bit by bit. Raises Unsafe if the model holds code (Lambda)."""
+    """Saves into the folder ``to`` what ``load`` reads back bit by bit. Raises Unsafe if the model holds a Lambda."""
     from evermodel.frameworks._keras import allowed, writing
 
     keras = _keras()

@@ -1,7 +1,7 @@
 """Turns a stranger's configuration into a clean one that names only listed built-in classes, or raises Unsafe.
 
-Nothing of the given tree is handed on unseen: every object is rebuilt from its name and its cleaned settings, and the module
-it is taken from comes from our own table, never from the file.
+Nothing of the given tree is handed on unseen: every object is rebuilt from its name and its cleaned settings, and
+the module it is taken from comes from our own table, never from the file.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _refuse_foreign(name: str, module: Any, registered: Any, where: str) -> None
 
 
 def _source(name: str, module: str | None, kind: str, where: str) -> tuple[str, str]:
-    """Module and kind of a listed class. The name decides; the place and then the file's module settle what is double."""
+    """Module and kind of a listed class. The file's module and the place settle a double name."""
     if name in names.MODELS:
         return names.MODELS[name], "layer"
     for operations in ("numpy operation", "nn operation"):

@@ -15,7 +15,7 @@ from evermodel.frameworks._keras import optimizer
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Keras draws the seed of every unseeded initializer and dropout from Python's ``random``: fixed here, then put back."""
+    """Fixes the seeds that Keras draws from Python's ``random`` for initializers and dropout; puts ``random`` back."""
     state = random.getstate()
     random.seed(seed)
     try:

@@ -25,7 +25,7 @@ def fit(obj: Any, x: Any, y: Array, training: Training, *, fresh: bool) -> Any:
     model = copying.clone(obj, training.seed) if fresh else copying.copy(obj, training.seed)
     if fresh:
         copying.compile_like(obj, model)
-        _adapt(obj, model, x)
+        _keep_normalisation(obj, model)
     if not getattr(model, "compiled", False):
         model.compile(keras.optimizers.Adam(), objective.default_loss(model, classes))
         model.optimizer.build(model.trainable_variables)
@@ -50,8 +50,8 @@ def _classes(obj: Any, y: Array) -> int:
     return 0 if needs.task in ("regression", None) else max(int(np.max(y)) + 1, 2) if len(y) else 2
 
 
-def _adapt(obj: Any, model: Any, x: Any) -> None:
-    """A Normalization layer's mean and variance are data, not weights to learn: a fresh model keeps the deployed ones."""
+def _keep_normalisation(obj: Any, model: Any) -> None:
+    """A Normalization layer's mean and variance are data, not learnt: a fresh model keeps the deployed ones."""
     for old, new in zip(obj._flatten_layers(), model._flatten_layers(), strict=False):
         if type(old).__name__ == "Normalization" and old.get_weights():
             new.set_weights(old.get_weights())

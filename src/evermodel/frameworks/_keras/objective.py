@@ -31,7 +31,7 @@ def loss_name(model: Any) -> str | None:
 def from_logits(model: Any) -> bool:
     """Whether the loss itself says that it takes logits."""
     loss = getattr(model, "loss", None)
-    config = loss.get_config() if hasattr(loss, "get_config") else {}
+    config = loss.get_config() if loss is not None and hasattr(loss, "get_config") else {}
     return bool(config.get("from_logits", False))
 
 
@@ -86,8 +86,8 @@ def single_output(model: Any) -> int:
         shapes = [tuple(o.shape) for o in model.outputs]
         raise BadModel(f"A model must give one row of numbers for a row. Got outputs of shape {shapes}.",
                        "Keep one Dense head, or Flatten before it.")  # fmt: skip
-    shape = model.outputs[0].shape
-    return int(shape[1]) if len(shape) == 2 and shape[1] is not None else 1
+    shape = tuple(model.outputs[0].shape)
+    return int(str(shape[1] or 1)) if len(shape) == 2 else 1
 
 
 def default_loss(model: Any, classes: int) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from evermodel.core.errors import BadModel
+from evermodel.frameworks._keras import names
 
 WRAPPED_FUNCTIONS = ("MeanMetricWrapper", "LossFunctionWrapper", "SumOverBatchSizeMetricWrapper")
 
@@ -13,28 +14,21 @@ _GONE: dict[str, tuple[Any, ...]] = {  # settings Keras 3 no longer has -> the v
     "ragged": (False, None),
     "zero_output_for_mask": (False, True, None),
     "implementation": (0, 1, 2, None),
-    "experimental_run_tf_function": (True, False, None),
     "virtual_batch_size": (None,),
     "fused": (True, False, None),
     "adjustment": (None,),
     "jit_compile": (True, False, None),
     "is_legacy_optimizer": (True, False, None),
-    "decay": (0, 0.0, None),
-    "fn": None,  # type: ignore[dict-item]
 }
-_RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "LSTMCell", "GRUCell", "SimpleRNNCell", "ConvLSTM2D")
-_INITIALIZERS = ("GlorotUniform", "GlorotNormal", "HeNormal", "HeUniform", "LecunNormal", "LecunUniform", "Zeros", "Ones",
-                 "Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", "Constant")  # fmt: skip
 _DEPTHWISE = ("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D")
 
 
 def settings(name: str, config: dict[str, Any]) -> dict[str, Any]:
     """The settings of one object as Keras 3 takes them. Raises BadModel where a value has no Keras 3 meaning."""
     kept = dict(config)
-    for key in ("time_major", "ragged", "zero_output_for_mask", "implementation", "virtual_batch_size", "fused",
-                "adjustment", "is_legacy_optimizer", "jit_compile"):  # fmt: skip
+    for key in _GONE:
         _drop(kept, key, name)
-    if name in _INITIALIZERS:
+    if name in names.INITIALIZERS:
         kept.pop("dtype", None)
         if name.startswith(("Glorot", "He", "Lecun")):
             kept = {k: v for k, v in kept.items() if k == "seed"}
@@ -87,16 +81,12 @@ def _with_input(layers: Any) -> Any:
     if not isinstance(layers, list) or not layers or not isinstance(layers[0], dict):
         return layers
     first = layers[0].get("config")
-    shape = first.get("batch_input_shape") if isinstance(first, dict) else None
-    if shape is None or layers[0].get("class_name") == "InputLayer":
+    if not isinstance(first, dict) or "batch_input_shape" not in first or layers[0].get("class_name") == "InputLayer":
         return layers
-    dtype = first.get("dtype") if isinstance(first, dict) else None
-    given = {
-        "batch_shape": shape,
-        "dtype": dtype if isinstance(dtype, str) else "float32",
-        "name": f"{first['name']}_input",
-    }
-    return [{"module": "keras.layers", "class_name": "InputLayer", "config": given, "registered_name": None}, *layers]
+    given = {"batch_shape": first["batch_input_shape"], "name": f"{first.get('name', 'first')}_input"}
+    if isinstance(first.get("dtype"), str):
+        given["dtype"] = first["dtype"]
+    return [{"class_name": "InputLayer", "config": given}, *layers]
 
 
 def compile_arguments(clean: dict[str, Any]) -> dict[str, Any]:

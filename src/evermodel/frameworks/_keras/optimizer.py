@@ -11,7 +11,8 @@ _SLOTS = {  # the last or second word of a slot's name in Keras 1, 2 and 3 -> on
     "m": "momentum", "momentum": "momentum", "momentums": "momentum", "momentum_cache": "momentum",
     "v": "velocity", "velocity": "velocity", "vhat": "vhat", "velocity_hat": "vhat",
     "rms": "velocity", "mean_square": "velocity", "mg": "average_gradient", "average_gradient": "average_gradient",
-    "accumulator": "accumulator", "accumulated_grad": "accumulated_grad", "accumulated_delta_var": "accumulated_delta_var",
+    "accumulator": "accumulator", "accumulated_grad": "accumulated_grad",
+    "accumulated_delta_var": "accumulated_delta_var",
     "u": "norm", "norm": "norm", "linear": "linear",
 }  # fmt: skip
 

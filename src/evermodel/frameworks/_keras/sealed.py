@@ -1,7 +1,7 @@
 """Opens a stranger's ``.h5`` or ``.keras`` and checks the container before anything in it is used.
 
-HDF5 can point at other files, be a picture of data that is not there, or contain itself; zip can do the same. Here: hard
-links only, plain numbers only, sizes that the file on disk can hold, the members Keras writes and no others.
+HDF5 can point at other files, be a picture of data that is not there, or contain itself; zip can do the same. Here:
+hard links only, plain numbers only, sizes that the file on disk can hold, the members Keras writes and no others.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def _checked_members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
         if name not in _MEMBERS:
             raise Unsafe(
                 f"The archive holds the unexpected member {name!r}.",
-                "Only config.json, metadata.json and model.weights.h5 are read; layers with files of their own are not.",
+                "Only config.json, metadata.json and model.weights.h5 are read; files of layers are not.",
             )
         if info.file_size > _MEMBERS[name] or info.file_size > _FREE + _EXPANSION * info.compress_size:
             raise Unsafe(f"The member {name!r} unpacks to {info.file_size} bytes.", "Do not use this file.")

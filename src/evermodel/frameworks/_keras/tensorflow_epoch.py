@@ -13,8 +13,8 @@ from evermodel.core.table import Array
 def runner(model: Any, x: Array, y: Array, weight: Array | None, batch: int) -> Callable[[Array], float]:
     """A function that trains one epoch over the rows in a given order and returns the mean loss.
 
-    The steps are those of ``keras.Model.fit``: same loss with its regularisation, same gradients, same optimizer, the last
-    batch smaller. Traced once; the rows are copied to TensorFlow once.
+    The steps are those of ``keras.Model.fit``: same loss with its regularisation, same gradients, same optimizer, the
+    last batch smaller. Traced once; the rows are copied to TensorFlow once.
     """
     import tensorflow as tf
 
@@ -36,7 +36,6 @@ def runner(model: Any, x: Array, y: Array, weight: Array | None, batch: int) -> 
         optimizer.apply_gradients(zip(tape.gradient(scaled, trainable), trainable, strict=True))
         return loss
 
-    @tf.function(autograph=False)
     def epoch(order: Any) -> Any:
         def body(at: Any, total: Any) -> tuple[Any, Any]:
             index = order[at * batch : (at + 1) * batch]
@@ -49,7 +48,9 @@ def runner(model: Any, x: Array, y: Array, weight: Array | None, batch: int) -> 
         start = (tf.constant(0), tf.constant(0.0))
         return tf.while_loop(lambda at, _: at < steps, body, start, parallel_iterations=1)[1]
 
+    graph = tf.function(epoch, autograph=False)
+
     def run(order: Array) -> float:
-        return float(epoch(tf.constant(order, dtype=tf.int32))) / max(rows, 1)
+        return float(graph(tf.constant(order, dtype=tf.int32))) / max(rows, 1)
 
     return run if rows else lambda order: float(np.nan)

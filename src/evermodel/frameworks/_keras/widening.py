@@ -18,8 +18,8 @@ _HINT = "Train a new model of the new shape instead (refit)."
 def widened(obj: Any, *, inputs: int, outputs: int) -> Any:
     """A new model with ``inputs`` columns and ``outputs`` outputs; its optimizer memory is fresh.
 
-    New inputs get zero rows in the first Dense layer: exact. A new class gets the mean of the old classes' columns and a
-    bias 20 below them: probabilities of old rows move by less than 1e-6. A sigmoid becomes a softmax of the same odds.
+    New inputs get zero rows in the first Dense layer: exact. A new class gets the mean of the old classes' columns and
+    a bias 20 below them: old rows' probabilities move by less than 1e-6. A sigmoid becomes a softmax of the same odds.
     Raises BadModel where the first and last layers are not Dense, or where something would have to become narrower.
     """
     objective.single_output(obj)
@@ -60,7 +60,7 @@ def _widen_input(obj: Any, config: dict[str, Any], inputs: int, replaced: dict[s
     layers = [layer for layer in obj.layers if type(layer).__name__ not in ("InputLayer", "Dropout")]
     readers = layers[:1] if type(obj).__name__ == "Sequential" else _readers(obj)
     if len(readers) != 1 or type(readers[0]).__name__ != "Dense" or len(obj.inputs[0].shape) != 2:
-        raise BadModel(f"New inputs need one Dense layer right behind the input. Got {[type(r).__name__ for r in readers]}.",
+        raise BadModel(f"New inputs need one Dense layer right behind the input. Got {[r.name for r in readers]}.",
                        _HINT)  # fmt: skip
     kernel, *bias = readers[0].get_weights()
     rows = np.zeros((inputs - kernel.shape[0], kernel.shape[1]), dtype=kernel.dtype)
