@@ -36,10 +36,14 @@ PICKLE_SUFFIXES = (".pkl", ".pickle", ".joblib")
 
 
 def owns(obj: Any) -> bool:
-    return any(t.__module__.split(".")[0] == "sklearn" for t in type(obj).__mro__) and hasattr(obj, "predict")
+    # Not by the bases: the estimators of xgboost and lightgbm derive from scikit-learn's and belong to their own plugs.
+    return type(obj).__module__.split(".")[0] == "sklearn" and hasattr(obj, "predict")
 
 
 def opens(path: Path) -> bool:
+    if path.suffix in PICKLE_SUFFIXES and path.is_file():
+        with path.open("rb") as file:
+            return b"xgboost." not in file.read(64)  # frameworks/xgboost.py opens those
     return path.suffix in (".skops", *PICKLE_SUFFIXES)
 
 

@@ -1,0 +1,260 @@
+"""LightGBM boosters: native text files and live objects. A pickle is refused unless the user trusts it by name."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evermodel.core.errors import BadData, BadModel, BadSetting, MissingExtra, Unsafe
+from evermodel.core.files import write_whole
+from evermodel.core.framework import Needs
+from evermodel.core.table import Array
+from evermodel.core.training import Epoch, Training
+from evermodel.frameworks._lightgbm.native import MAGIC, Native, parse, side_by_side, to_text
+from evermodel.frameworks._lightgbm.recipe import class_count, parameters, task_of
+
+EXTRA = "boost"
+SUFFIXES = (".txt", ".lgb", ".model")
+PICKLES = (".pkl", ".pickle", ".joblib")
+HEARD_EVERY = 10  # rounds between two entries of the learning curve
+FURTHER = 0.2  # share of the trees that going on adds
+
+
+@dataclass(frozen=True)
+class Boosted:
+    """A booster with what its native file cannot hold: labels behind the codes, and how long a fresh training is.
+
+    ``rounds`` stays what it was at adoption while trees are added or put side by side: a refit must not grow with them.
+    """
+
+    booster: Any  # lightgbm.Booster
+    native: Native
+    classes: tuple[Any, ...] | None
+    rounds: int
+
+
+def owns(obj: Any) -> bool:
+    return isinstance(obj, Boosted) or any(t.__module__.split(".")[0] == "lightgbm" for t in type(obj).__mro__)
+
+
+def opens(path: Path) -> bool:
+    if path.suffix not in (*SUFFIXES, *PICKLES) or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(64)
+    return b"lightgbm." in head if path.suffix in PICKLES else head.startswith(MAGIC)
+
+
+def suffixes() -> tuple[str, ...]:
+    return SUFFIXES[:2]
+
+
+def read(path: Path, *, trust: bool = False, factory: str | None = None) -> Any:
+    """A booster from a native text file, every index in it checked before LightGBM sees it.
+
+    From a pickle only with ``trust``. Raises BadModel, Unsafe.
+    """
+    if path.suffix in PICKLES:
+        return _unpickled(path, trust)
+    native = parse(path.read_bytes(), path.name)
+    return Boosted(_booster(to_text(native)), native, None, native.rounds)
+
+
+def write(obj: Any, to: Path) -> None:
+    text = to_text(_boosted(obj).native)
+    write_whole(to, lambda at: _put(at, text))
+
+
+def save(obj: Any, to: Path) -> None:
+    boosted = _boosted(obj)
+    _put(to / "model.txt", to_text(boosted.native))
+    _put(to / "model.json", json.dumps({"classes": boosted.classes, "rounds": boosted.rounds}))
+
+
+def load(at: Path) -> Any:
+    beside = json.loads((at / "model.json").read_text())
+    classes = None if beside["classes"] is None else tuple(beside["classes"])
+    return _from_text((at / "model.txt").read_bytes(), classes, beside["rounds"])
+
+
+def needs(obj: Any) -> Needs:
+    boosted = _boosted(obj)
+    native, task = boosted.native, task_of(boosted.native)
+    named = native.names != [f"Column_{i}" for i in range(native.width)]
+    return Needs(
+        shape=(native.width,),
+        names=tuple(native.names) if named else None,
+        categories=tuple(tuple(map(str, table)) for table in native.categories),
+        task=task,
+        classes=boosted.classes,
+        outputs=native.trees_per_round,
+        output="value" if task == "regression" else "probability",
+    )
+
+
+def predict(obj: Any, x: Any) -> Array:
+    """(n,) probabilities of class 1 or values, (n, k) probabilities; ``x`` (n, d) with categories as codes."""
+    boosted = _boosted(obj)
+    _check_width(boosted.native, x)
+    return np.asarray(boosted.booster.predict(np.asarray(x), validate_features=False))
+
+
+def fit(obj: Any, x: Any, y: Array, training: Training, *, fresh: bool) -> Any:
+    """As many rounds as the deployed model has, with its parameters; or, not ``fresh``, a fifth as many on top of it.
+
+    ``training.epochs`` counts rounds. The curve is heard every ten rounds. New classes need ``fresh``: BadSetting.
+    Deterministic given the seed, on any number of threads. Costs O(rounds * n * d).
+    """
+    parent, x = _boosted(obj), np.asarray(x)
+    told = parameters(parent.native, parent.booster.params, training, y, x.shape[1])
+    if not fresh:
+        _check_width(parent.native, x)
+        if told.get("num_class", 1) != parent.native.trees_per_round:
+            raise BadSetting("LightGBM cannot go on with classes that the booster never saw.", "Use --with refit.")
+    rounds = training.epochs or (parent.rounds if fresh else max(1, round(FURTHER * parent.rounds)))
+    booster = _trained(parent, x, y, training, told, rounds, fresh)
+    classes = training.classes or parent.classes
+    return _from_text(_text(booster, parent.native), classes or None, rounds if fresh else parent.rounds)
+
+
+def refit_leaves(obj: Any, x: Any, y: Array, *, decay: float) -> Any:
+    """The same trees, each leaf ``decay`` of its old value and the rest learnt on ``x``, ``y``. One pass over x."""
+    parent, x = _boosted(obj), np.asarray(x)
+    _check_width(parent.native, x)
+    if class_count(parent.native, Training(), y) > max(parent.native.trees_per_round, 2):
+        raise BadSetting("Leaves cannot be learnt for classes that the booster never saw.", "Use --with refit.")
+    copy = _booster(to_text(parent.native))
+    copy.params = parameters(parent.native, copy.params, Training(), y, x.shape[1])
+    renewed = _tried(lambda: copy.refit(x, y, decay_rate=decay, validate_features=False))
+    return _from_text(_text(renewed, parent.native), parent.classes, parent.rounds)
+
+
+def combined(objs: Sequence[Any], shares: Sequence[float]) -> Any:
+    """One booster whose raw margin is the weighted mean of theirs: trees side by side, leaves scaled."""
+    members = [_boosted(obj) for obj in objs]
+    total = float(sum(shares))
+    native = side_by_side([m.native for m in members], [float(share) / total for share in shares])
+    return _from_text(to_text(native).encode(), members[0].classes, max(m.rounds for m in members))
+
+
+def _trained(
+    parent: Boosted, x: Array, y: Array, training: Training, told: dict[str, Any], rounds: int, fresh: bool
+) -> Any:
+    lgb = _lightgbm()
+    own = parent.native.categorical() if x.shape[1] == parent.native.width else ()
+    named = parent.native.names if x.shape[1] == parent.native.width else "auto"
+    categorical = sorted({*training.categorical, *own})
+    rows = lgb.Dataset(x, y, weight=training.weight, feature_name=named, categorical_feature=categorical)
+    watched = []
+    if training.validation is not None and len(training.validation[1]):
+        watched = [lgb.Dataset(np.asarray(training.validation[0]), training.validation[1], reference=rows)]
+    before = None if fresh else parent.booster
+    heard = _listener(training, y, told["metric"], rounds, lgb.callback.EarlyStopException)
+    names = ["valid"] * len(watched)
+    return _tried(lambda: lgb.train(told, rows, rounds, watched, names, init_model=before, callbacks=[heard]))
+
+
+def _listener(
+    training: Training, y: Array, metrics: Sequence[str], rounds: int, stop: type[Exception]
+) -> Callable[[Any], None]:
+    began = time.monotonic()
+    spread = float(np.var(y)) or 1.0
+    watched = 1.0 if training.validation is None else float(np.var(training.validation[1])) or 1.0
+
+    def hear(env: Any) -> None:
+        done, late = env.iteration - env.begin_iteration + 1, training.out_of_time()
+        if done % HEARD_EVERY == 0 or done == rounds or late or (done == 1 and rounds < HEARD_EVERY):
+            seen = _loss_and_score(env.model.eval_train(), metrics, spread)
+            ahead = _loss_and_score(env.evaluation_result_list or [], metrics, watched)
+            training.on_epoch(Epoch(done, seen[0] or 0.0, seen[1], *ahead, seconds=time.monotonic() - began))
+        if late:
+            raise stop(env.iteration, [])
+
+    return hear
+
+
+def _loss_and_score(
+    found: Sequence[tuple[Any, ...]], metrics: Sequence[str], spread: float
+) -> tuple[float | None, float | None]:
+    """Loss and accuracy, or mean squared error and R2, out of LightGBM's list of evaluations."""
+    values = {str(name): float(value) for _, name, value, *_ in found}
+    if not values:
+        return None, None
+    loss = values[metrics[0]]
+    return loss, 1.0 - values[metrics[1]] if len(metrics) > 1 else 1.0 - loss / spread
+
+
+def _boosted(obj: Any) -> Boosted:
+    """Whatever is given as a booster with its labels. Raises BadModel for one that was never fitted."""
+    if isinstance(obj, Boosted):
+        return obj
+    classes = None
+    if hasattr(obj, "fitted_"):
+        if not obj.fitted_:
+            raise BadModel(f"The {type(obj).__name__} is not fitted.", "Call its fit() first.")
+        classes = tuple(np.asarray(obj.classes_).tolist()) if hasattr(obj, "classes_") else None
+        obj = obj.booster_
+    return _from_text(obj.model_to_string().encode(), classes, None)
+
+
+def _from_text(data: bytes, classes: tuple[Any, ...] | None, rounds: int | None) -> Boosted:
+    native = parse(data)
+    return Boosted(_booster(data.decode()), native, classes, native.rounds if rounds is None else rounds)
+
+
+def _text(booster: Any, parent: Native) -> bytes:
+    """The booster's text with the parent's code tables: codes are append-only, so they stay true."""
+    booster.pandas_categorical = [list(table) for table in parent.categories] or None
+    return bytes(booster.model_to_string().encode())
+
+
+def _booster(text: str) -> Any:
+    lgb = _lightgbm()
+    try:
+        return lgb.Booster(model_str=text)
+    except (lgb.basic.LightGBMError, ValueError, TypeError, KeyError) as error:
+        raise BadModel(f"LightGBM cannot read the model ({error}).") from None
+
+
+def _tried(train: Callable[[], Any]) -> Any:
+    try:
+        return train()
+    except _lightgbm().basic.LightGBMError as error:
+        raise BadData(f"LightGBM cannot train on these rows ({error}).") from None
+
+
+def _check_width(native: Native, x: Any) -> None:
+    if np.ndim(x) != 2 or np.shape(x)[1] != native.width:
+        raise BadData(f"The booster expects rows of {native.width} columns. Got an array of shape {np.shape(x)}.")
+
+
+def _put(at: Path, text: str) -> None:
+    at.write_bytes(text.encode())  # write_text would change line ends elsewhere, and with them the sizes
+
+
+def _unpickled(path: Path, trust: bool) -> Any:
+    if not trust:
+        raise Unsafe(
+            f"{path.name} is a pickle: loading it runs whatever code is in it.",
+            f"If you made this file yourself: --trust {path}. Else save it with Booster.save_model().",
+        )
+    import joblib
+
+    obj = joblib.load(path)
+    if not owns(obj):
+        raise BadModel(f"{path.name} holds a {type(obj).__name__}, not a LightGBM model.")
+    return obj
+
+
+def _lightgbm() -> Any:
+    try:
+        import lightgbm
+    except ImportError:
+        raise MissingExtra.for_package("lightgbm", EXTRA, "A LightGBM model") from None
+    return lightgbm
