@@ -80,10 +80,12 @@ def grouped_right(rng: np.random.Generator, gain: float, n: int) -> PairedRows:
 
 def _noises(rng: np.random.Generator, n: int, groups: np.ndarray | None, alike: float) -> list[np.ndarray]:
     """Two unit normal errors (n,), correlated, each with a part shared inside the group."""
+
     def draw() -> np.ndarray:
         if groups is None:
             return rng.standard_normal(n)
         return math.sqrt(0.3) * rng.standard_normal(groups.max() + 1)[groups] + math.sqrt(0.7) * rng.standard_normal(n)
+
     both = draw()
     return [math.sqrt(alike) * both + math.sqrt(1 - alike) * draw() for _ in range(2)]
 
@@ -114,9 +116,7 @@ def single_accuracy(rng: np.random.Generator, size: int) -> None:
         ("accuracy: equal, judged better beyond doubt", 0.0, lambda w, l, n: beyond_doubt(w, l, n)),
         ("accuracy: one margin worse, promoted", -MARGIN, lambda w, l, n: decided(w, l, n) == "promote"),
     ):
-        rates = {
-            (n, d): sum(hit(int(w), int(l), n) for w, l in counts(rng, gain, d, n, size)) for n, d in cells
-        }
+        rates = {(n, d): sum(hit(int(w), int(l), n) for w, l in counts(rng, gain, d, n, size)) for n, d in cells}
         worst = max(rates, key=rates.__getitem__)
         mean = 100 * sum(rates.values()) / len(cells) / size
         note = f"worst of 15 cells (n {worst[0]}, disagreement {worst[1]:.0%}), each {size}; mean {mean:.1f} %"
@@ -199,7 +199,13 @@ def sliced(rng: np.random.Generator, size: int) -> None:
         broken[rng.choice(right, 16, replace=False)] = 1  # 8 points of 200 rows
         found = slices(PairedScores("binary", "accuracy", PairedRows(y, EYE[champion], EYE[broken], slices=inside)))
         caught += "slice 7" in found.text
-    say("20 slices of 200 rows: an equal model passes", 100 * passed / size, ">= 90 %", passed >= 0.9 * size, f"{size} updates")
+    say(
+        "20 slices of 200 rows: an equal model passes",
+        100 * passed / size,
+        ">= 90 %",
+        passed >= 0.9 * size,
+        f"{size} updates",
+    )
     say("20 slices of 200 rows: one broken by 8 points is caught", 100 * caught / size, ">= 50 %", caught >= 0.5 * size)
 
 

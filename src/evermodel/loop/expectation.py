@@ -134,8 +134,8 @@ def _wrong_width(contract: Contract, width: int | None) -> str:
     hot = sum(len(c.categories) for c in contract.columns if c.kind == "category")
     coded = len(contract.columns) - numbers
     return (
-        f"The model takes {width} inputs; the data have {numbers} numbers and {coded} category columns: {numbers + coded} "
-        f"inputs as codes, {numbers + hot} one-hot, {numbers + hot - coded} one-hot without the first."
+        f"The model takes {width} inputs; the data have {numbers} numbers and {coded} category columns: "
+        f"{numbers + coded} as codes, {numbers + hot} one-hot, {numbers + hot - coded} one-hot without the first."
     )
 
 

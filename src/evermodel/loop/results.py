@@ -110,6 +110,7 @@ class Updated(Shown):
     finished: bool = False
     saved: str | None = None
     in_service: str = ""  # the version in service afterwards
+    training_seconds: float = 0.0  # of all that was trained, finishing included
     seconds: float = 0.0
 
     def lines(self) -> list[str]:

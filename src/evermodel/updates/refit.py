@@ -30,8 +30,8 @@ def refit(
     """Train anew, from fresh parameters, on kept and new rows; normalisation and category codes are learnt anew too.
 
     ``window`` keeps only the rows of that many newest blocks (a block: the rows of one update). ``half_life``: after
-    that many blocks a row weighs half; ``mix`` of the weight is spread evenly all the same. The robust choice wherever training anew is affordable. Costs one training
-    on all rows; deterministic given ``ctx.seed``.
+    that many blocks a row weighs half; ``mix`` of the weight is spread evenly all the same. The robust choice
+    wherever training anew is affordable. Costs one training on all rows; deterministic given ``ctx.seed``.
 
         $ evermodel update churn new.csv --with refit --set half_life=2
     """
