@@ -20,9 +20,9 @@ def skill(
 ) -> Reason:
     """Finds the rows invalid where even the challenger has less than ``share`` of its usual skill.
 
-    Skill is the share of the trivial baseline's loss removed (Brier score, squared error). That it fell must itself be
-    beyond doubt. Wrong labels reach the judged rows as well: no comparison sees them, this does. Set such rows aside and
-    try them again with the next ones.
+    Skill is the share of the trivial baseline's loss removed (Brier score, squared error). That it fell must itself
+    be beyond doubt. Wrong labels reach the judged rows as well: no comparison sees them, this does. Set such rows
+    aside and try them again with the next ones.
     """
     usual = pair.usual_skill
     if pair.trivial is None or usual is None or not usual > 0:
