@@ -47,7 +47,7 @@ def checked(found: Any) -> Document:
         raise ValueError(f"{groups} classes, {width} columns")
     base_score(found)
     kept = {"attributes": {}, "feature_names": names, "feature_types": types, "learner_model_param": facts}
-    kept["objective"] = _texts(learner["objective"])
+    kept["objective"] = _texts({"name": learner["objective"]["name"], **learner["objective"]})
     kept["gradient_booster"] = _booster(learner["gradient_booster"], width, groups)
     return {"learner": kept, "version": version}
 
