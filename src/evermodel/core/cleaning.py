@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
+from evermodel.core import row_cleaning
+from evermodel.core.column_cleaning import REPEATED, counts, suspects, value
 from evermodel.core.contract import Contract
+from evermodel.core.digests import digest_frame
+from evermodel.core.errors import ContractBroken, NoData, NotFound
+from evermodel.core.reading import collect, reading
 from evermodel.core.table import Table
+from evermodel.core.target import class_text
 
 
 @dataclass(frozen=True)
@@ -21,7 +28,7 @@ class Done:
     trimmed: int = 0  # blanks around a value taken away
     unreadable: int = 0  # no number could be read: now missing
     infinite: int = 0  # now missing
-    impossible: int = 0  # a stand-in such as -999: now missing
+    impossible: int = 0  # a stand-in such as -999, or more than a float32 holds: now missing
     missing: int = 0  # missing after cleaning
 
 
@@ -35,32 +42,128 @@ class Cleaned:
     rows: int  # that are left
     rows_read: int
     done: tuple[Done, ...]
-    dropped: Mapping[str, int]  # reason -> rows: "unusable label", "duplicate", "no weight"
+    dropped: Mapping[str, int]  # reason -> rows: "unusable label", "duplicate row", "no weight"
     notes: tuple[str, ...]
     class_counts: Mapping[str, int]  # class (as text) -> rows; empty for a regression
 
     @property
     def classes_present(self) -> tuple[Any, ...]:
         """The contract's classes that occur in these rows."""
-        raise NotImplementedError
+        return tuple(c for c in self.contract.classes if self.class_counts.get(class_text(c)))
 
     def collect(self) -> Table:
         """The rows in memory, oldest first where there is a time column and labels, else in the order of the file."""
-        raise NotImplementedError
+        frame, time = collect(self.frame), self.contract.roles.time
+        if self.labelled and time is not None:
+            frame = frame.sort(time, maintain_order=True, nulls_last=False)
+        return Table(frame, self.contract.roles, digest=digest_frame(frame))
 
     def as_json(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """What was done, without the rows."""
+        done = [{k: v for k, v in dataclasses.asdict(d).items() if v} for d in self.done]
+        return {
+            "rows": self.rows,
+            "rows_read": self.rows_read,
+            "dropped": dict(self.dropped),
+            "columns": [d for d in done if len(d) > 1],
+            "notes": list(self.notes),
+            "classes": dict(self.class_counts),
+        }
+
+    def __str__(self) -> str:
+        lines = [f"{self.rows:,} rows of {self.rows_read:,}"]
+        lines += [f"  {n:,} dropped: {reason}" for reason, n in self.dropped.items()]
+        for d in self.as_json()["columns"]:
+            lines.append(f"  {d.pop('column')}: " + ", ".join(f"{n:,} {kind}" for kind, n in d.items()))
+        return "\n".join([*lines, *(f"  {n}" for n in self.notes)])
 
 
 def clean(frame: pl.LazyFrame, contract: Contract, *, labelled: bool, keep: tuple[str, ...] = ()) -> Cleaned:
     """The rows as the contract wants them; ``keep`` names columns (an id) that are carried along untouched.
 
-    Without ``labelled`` no row is ever dropped or moved. Costs one pass over the rows for the counts.
-    Raises ContractBroken for a missing column, BadData for negative weights, NoData where no row is left.
+    Without ``labelled`` no row is ever dropped or moved. Costs a pass for the counts, and one for order and duplicates
+    where there is a time column. Raises ContractBroken for a missing column, BadData for negative weights, NoData
+    where no row is left.
     """
-    raise NotImplementedError
+    schema = frame.collect_schema()
+    _check_columns(contract, schema, labelled, keep)
+    counted = _count(frame, contract, schema, labelled)
+    if not counted["rows"]:
+        raise NoData("There are no rows.")
+    done, stand_ins = _done(contract, counted)
+    notes = _column_notes(contract, counted, done)
+    rows = row_cleaning.choose(frame, contract, schema, counted, labelled=labelled)
+    exprs = [value(c, schema[c.name], stand_ins[c.name]) for c in contract.columns]
+    taken = set(contract.names)
+    extra = row_cleaning.role_columns(contract, schema, frame, labelled=labelled)
+    exprs += [e.alias(n) for n, e in extra.items() if n not in taken]
+    exprs += [pl.col(n) for n in dict.fromkeys(keep) if n not in taken | set(extra)]
+    return Cleaned(
+        frame=rows.frame.select(exprs),
+        contract=contract,
+        labelled=labelled,
+        rows=rows.left,
+        rows_read=int(counted["rows"]),
+        done=done,
+        dropped=rows.dropped,
+        notes=(*notes, *rows.notes),
+        class_counts=rows.classes,
+    )
 
 
 def in_batches(cleaned: Cleaned, *, rows: int = 131_072) -> Iterator[pl.DataFrame]:
     """The cleaned rows, ``rows`` at a time, in the order of the file; memory stays flat however long the file is."""
-    raise NotImplementedError
+    with reading():
+        yield from cleaned.frame.collect_batches(chunk_size=rows, maintain_order=True, lazy=True, engine="streaming")
+
+
+def _check_columns(contract: Contract, schema: pl.Schema, labelled: bool, keep: tuple[str, ...]) -> None:
+    roles = contract.roles
+    needed = list(contract.names)
+    if labelled:
+        needed += [n for n in (roles.target, roles.time, roles.entity, roles.weight, *roles.slices) if n is not None]
+    missing = [n for n in needed if n not in schema]
+    if missing:
+        shown = ", ".join(map(repr, missing[:10])) + (", …" if len(missing) > 10 else "")
+        nearest = NotFound.among("column", missing[0], schema.names()).hint
+        raise ContractBroken(f"{'A column is' if len(missing) == 1 else 'Columns are'} missing: {shown}.", nearest)
+    for name in keep:
+        if name not in schema:
+            raise NotFound.among("column", name, schema.names())
+
+
+def _count(frame: pl.LazyFrame, contract: Contract, schema: pl.Schema, labelled: bool) -> dict[str, Any]:
+    """All counts in one pass, keyed "3.missing" by the column's place, "row.…" for whole rows, and "rows"."""
+    exprs: list[pl.Expr] = [pl.len().alias("rows")]
+    for i, c in enumerate(contract.columns):
+        exprs += [e.alias(f"{i}.{k}") for k, e in counts(c, schema[c.name]).items()]
+    if labelled:
+        exprs += [e.alias(f"row.{k}") for k, e in row_cleaning.counts(contract, schema).items()]
+    return collect(frame.select(exprs)).row(0, named=True)
+
+
+def _done(contract: Contract, counted: Mapping[str, Any]) -> tuple[tuple[Done, ...], dict[str, tuple[float, ...]]]:
+    done, stand_ins = [], {}
+    for i, c in enumerate(contract.columns):
+        found = tuple(s for s in suspects(c) if counted[f"{i}.={s}"] >= REPEATED)
+        stood = sum(int(counted[f"{i}.={s}"]) for s in found)
+        stand_ins[c.name] = found
+        names = [f.name for f in dataclasses.fields(Done) if f.name != "column"]
+        facts = {k: int(counted.get(f"{i}.{k}") or 0) for k in names}
+        facts["impossible"] += stood
+        facts["missing"] += stood
+        done.append(Done(c.name, **facts))
+    return tuple(done), stand_ins
+
+
+def _column_notes(contract: Contract, counted: Mapping[str, Any], done: tuple[Done, ...]) -> list[str]:
+    notes = []
+    for i, (c, d) in enumerate(zip(contract.columns, done, strict=True)):
+        if d.missing == counted["rows"]:
+            notes.append(f"{c.name}: no usable value in any row.")
+        least = counted.get(f"{i}.least")
+        if counted["rows"] > 1 and not d.missing and least is not None and least == counted[f"{i}.greatest"]:
+            notes.append(f"{c.name}: the same value in every row ({least}).")
+        if d.impossible:
+            notes.append(f"{c.name}: {d.impossible:,} stand-ins for a missing value, far outside the known range.")
+    return notes

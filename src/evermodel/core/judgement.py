@@ -32,7 +32,11 @@ class PairedRows:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One metric of both models on the same rows. ``difference`` is challenger - champion, with its interval."""
+    """One metric of both models on the same rows.
+
+    ``difference`` is challenger - champion; ``low`` to ``high`` holds it with ``confidence``, two-sided.
+    NaN: the rows do not determine it.
+    """
 
     metric: str
     champion: float
@@ -45,6 +49,7 @@ class Comparison:
     method: str  # "McNemar", "DeLong", "paired bootstrap", …
     confidence: float = 0.95
     standard_error: float = float("nan")
+    p_value: float = float("nan")  # two-sided, of no difference
 
     @property
     def gain(self) -> float:
@@ -71,7 +76,11 @@ class Cost:
 
 @dataclass(frozen=True)
 class PairedScores:
-    """Everything a gate may look at. ``earlier``: comparisons of former updates, newest first, to pool evidence."""
+    """Everything a gate may look at. ``earlier`` holds comparisons of former updates by the same recipe, newest first.
+
+    ``look`` 2 says that this very challenger was held before against this very champion, and that ``new`` holds the
+    rows of both looks; ``looks`` says how many looks were planned when it was first judged.
+    """
 
     task: Literal["binary", "multiclass", "regression"]
     metric: str  # the metric the user cares for, a plug of metrics/
@@ -83,6 +92,8 @@ class PairedScores:
     trivial: Array | None = None  # the trivial baseline's predictions for `new`, shaped like the champion's
     usual_skill: float | None = None  # share of the trivial loss that the model usually removes, 1 = all
     seed: int = 0
+    look: int = 1
+    looks: int = 1
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What happens to the challenger, and why. ``rows_needed``: judged rows that would have sufficed (hold only)."""
+    """What happens to the challenger, and why. ``rows_needed`` (hold only): how many judged rows would do."""
 
     decision: Decision
     reasons: tuple[Reason, ...]

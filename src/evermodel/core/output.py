@@ -19,7 +19,8 @@ class Output:
     """Raw output -> (n, k) probabilities, or (n,) values for regression (``kind`` "value": scale * raw + shift).
 
     For classification, log probabilities are divided by ``temperature``, ``shift`` (k,) is added, and they are
-    normalised again. ``threshold`` is the probability of class 1 from which a binary model answers 1.
+    normalised again. ``threshold`` is the probability of class 1 from which a binary model answers 1. ``gain`` and
+    ``offset`` (of the value; of the log-odds of class 1) are the correction that ``loop/correct.py`` learns.
     """
 
     kind: Literal["probability", "logit", "value"] = "probability"
@@ -27,16 +28,26 @@ class Output:
     shift: tuple[float, ...] = ()
     scale: float = 1.0
     threshold: float = 0.5
+    gain: float = 1.0
+    offset: float = 0.0
 
     def __call__(self, raw: Array) -> Array:
         raw = np.asarray(raw, dtype=np.float64)
         if self.kind == "value":
-            return self.scale * raw.reshape(len(raw)) + (self.shift[0] if self.shift else 0.0)
+            value = self.scale * raw.reshape(len(raw)) + (self.shift[0] if self.shift else 0.0)
+            return np.asarray(self.gain * value + self.offset)
         p = probabilities(raw, self.kind)
-        if self.temperature == 1.0 and not any(self.shift):
+        shift = np.zeros(p.shape[1])
+        shift[: len(self.shift)] = self.shift
+        if p.shape[1] == 2:
+            shift[1] += self.offset
+        if self.temperature == 1.0 and not shift.any():
             return p
-        shift = np.asarray(self.shift) if self.shift else 0.0
         return softmax(np.log(np.maximum(p, SMALLEST)) / self.temperature + shift)
+
+    def uncorrected(self) -> Output:
+        """The same output without what was learnt from how the champion erred on the rows that came after it."""
+        return dataclasses.replace(self, gain=1.0, offset=0.0)
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=1)

@@ -124,6 +124,9 @@ def _check_columns(schema: pl.Schema) -> None:
         raise BadData(f"There are {len(schema):,} columns; at most {MOST_COLUMNS:,} are read.")
     if not len(schema):
         raise NoData("There are no columns.")
+    patterns = [n for n in schema if n == "*" or (n.startswith("^") and n.endswith("$"))]
+    if patterns:  # polars would take the name for a pattern of names
+        raise BadData(f"A column cannot be called {patterns[0]!r}.", "Rename it.")
     nested = [n for n, t in schema.items() if isinstance(t, (pl.List, pl.Array, pl.Struct)) or t == pl.Object]
     if nested:
         shown = ", ".join(repr(n) for n in nested[:5])

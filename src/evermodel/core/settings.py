@@ -7,6 +7,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from evermodel.core.errors import BadSetting
@@ -38,6 +39,7 @@ class Setting:
     optional: bool = False
 
 
+@cache
 def settings_of(plug: Callable[..., Any]) -> tuple[Setting, ...]:
     """The settings of a plug in the order of its signature: the keyword-only parameters."""
     hints = typing.get_type_hints(plug, include_extras=True)

@@ -31,6 +31,11 @@ class Training:
     """What a framework's ``fit`` is told. None: as the model itself was trained, or the framework's usual value."""
 
     epochs: int | None = None
+    steps: int | None = (
+        None  # gradient steps in all, instead of epochs: rows drawn anew for each, without a pass's order
+    )
+    sampling: Array | None = None  # (n,) how likely a row is drawn, any scale; None: evenly, each row once a pass
+    decay: bool = False  # learning rate flat for the first half of the steps, then straight down to 0
     batch_size: int | None = None
     learning_rate: float | None = None
     weight: Array | None = None  # (n,) float, one weight a row, mean about 1

@@ -1,4 +1,4 @@
-"""Which recipes an update tries, and which of them it trusts: the robust default, left only for pooled evidence."""
+"""Which recipe an update follows: one robust recipe a kind of model, measured on real streams (bench/streams.py)."""
 
 from __future__ import annotations
 
@@ -7,24 +7,36 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evermodel.core import plugs
+from evermodel.core.framework import Combining, LeafRefit
 from evermodel.core.settings import read_settings
 from evermodel.loop.prepare import Prepared
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A change with its settings, and how its winner is finished on the judged rows (None: by the same again)."""
+    """A change with its settings, and how its winner is finished on the judged rows (None: by the same again).
+
+    ``corrected``: the output is moved part of the way along which its forerunner's erred (loop/correct.py).
+    """
 
     change: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     finish: Recipe | None = None
+    corrected: bool = False
 
 
-def recipes(prepared: Prepared, change: str, settings: Mapping[str, Any]) -> tuple[Recipe, ...]:
-    """What to try; the first is the one that is judged."""
+BLEND = Recipe("blend", finish=Recipe("finish_blend"), corrected=True)
+HALVES = Recipe("halves", {"window": 3}, corrected=True)
+REFIT = Recipe("refit", {"half_life": 2.0, "mix": 0.5}, corrected=True)
+
+
+def recipe(prepared: Prepared, change: str, settings: Mapping[str, Any]) -> Recipe:
+    """The recipe to follow; for "auto" by the kind of model, for the rest what was asked, its settings checked."""
     if change != "auto":
-        checked = read_settings(plugs.function("updates", change), settings)
-        return (Recipe(change, checked),)
+        return Recipe(change, read_settings(plugs.function("updates", change), settings))
     if prepared.champion.needs.network:
-        return (Recipe("replay" if prepared.kept is not None else "resume"),)
-    return (Recipe("refit", {"half_life": 4.0}),)
+        return BLEND
+    boosted = isinstance(prepared.champion.framework, Combining) and hasattr(
+        prepared.champion.framework, "refit_leaves"
+    )
+    return HALVES if boosted else REFIT

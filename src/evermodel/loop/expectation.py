@@ -135,7 +135,7 @@ def _wrong_width(contract: Contract, width: int | None) -> str:
     coded = len(contract.columns) - numbers
     return (
         f"The model takes {width} inputs; the data have {numbers} numbers and {coded} category columns: "
-        f"{numbers + coded} inputs as codes, {numbers + hot} one-hot, {numbers + hot - coded} one-hot without the first."
+        f"{numbers + coded} as codes, {numbers + hot} one-hot, {numbers + hot - coded} one-hot without the first."
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from evermodel.core.comparing import DEFAULT_METRIC
 from evermodel.core.judgement import Comparison, PairedRows, PairedScores
 from evermodel.core.model import Model
 from evermodel.core.store import Event
 from evermodel.core.table import Array, Table
-from evermodel.loop.scoring import MAIN
 
 STRETCHES = 50  # a series is resampled in that many consecutive stretches
 SMALLEST_SLICE = 30  # rows; a smaller slice says nothing
@@ -65,7 +65,7 @@ def pair(
         both = champion.predict(past.frame), challenger.predict(past.frame)
         before = paired_rows(*both, challenger, past, series=False)
     return PairedScores(
-        task, metric or MAIN[task], rows, before, earlier, trivial=trivial, usual_skill=usual_skill, seed=seed
+        task, metric or DEFAULT_METRIC[task], rows, before, earlier, trivial=trivial, usual_skill=usual_skill, seed=seed
     )
 
 

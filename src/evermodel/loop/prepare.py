@@ -81,6 +81,19 @@ def prepare(store: Store, name: str, data: Any, *, accept: Collection[str] = (),
     )
 
 
+def data_facts(prepared: Prepared) -> dict[str, Any]:
+    """Rows read, used and judged; what cleaning did; how the rows differ from the contract."""
+    return {
+        "source": prepared.source,
+        "rows": len(prepared.new),
+        "judged": int(prepared.judged.sum()),
+        "known_before": prepared.known,
+        "kept": 0 if prepared.kept is None else len(prepared.kept),
+        "cleaning": prepared.cleaned.as_json(),
+        "differences": prepared.differences.as_json(),
+    }
+
+
 def widened(champion: Model) -> Model:
     """The champion with an output for each class of the contract; exact on rows of the old classes."""
     needs, classes = champion.needs, champion.contract.classes

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from evermodel.core.judgement import PairedScores, Verdict
+from evermodel.core.judging import skill
 from evermodel.core.profile import profile
 from evermodel.core.store import Card, Move, Store
-from evermodel.loop.expectation import skill
 from evermodel.loop.home import event, now
+from evermodel.loop.making import Made
 from evermodel.loop.memory import Memory, remember, write_memory
 from evermodel.loop.prepare import Prepared
 from evermodel.loop.results import Updated, plain
 from evermodel.loop.versions import framework_name, package_versions, put_version
-
-if TYPE_CHECKING:
-    from evermodel.loop.update import Made
 
 KINDS = {"promote": "promoted", "hold": "held", "reject": "rejected", "invalid": "set aside"}
 MOST_ASIDE = 3  # blocks set aside that are kept to be tried again
@@ -87,7 +85,7 @@ def _facts(scores: PairedScores, verdict: Verdict, result: Updated, card: Card, 
         "rows": result.data["rows"],
         "reasons": result.reasons,
         "candidates": plain(result.candidates),
-        "skill": _finite(skill(scores.new.challenger, scores.new.y, scores.task)),
+        "skill": _finite(skill(scores, scores.new.challenger)[0]),
         "seconds": judged.seconds,
     }
     if decisive is not None:

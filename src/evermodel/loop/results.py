@@ -110,18 +110,19 @@ class Updated(Shown):
     finished: bool = False
     saved: str | None = None
     in_service: str = ""  # the version in service afterwards
+    training_seconds: float = 0.0  # of all that was trained, finishing included
     seconds: float = 0.0
 
     def lines(self) -> list[str]:
         said = {"promote": "promoted", "hold": "held", "reject": "rejected", "invalid": "not judged"}[self.decision]
         made = f"{self.change}" + "".join(f" {k}={v}" for k, v in self.settings.items())
         head = f"{said}: {self.name} {self.challenger or '(nothing made)'} ({made}) against {self.champion}"
-        rows = [_score_line(where, m, s) for where, by in self.scores.items() for m, s in by.items()]
+        rows = [score_line(where, m, s) for where, by in self.scores.items() for m, s in by.items()]
         tail = [f"  saved    {self.saved} holds {self.in_service}"] if self.saved else []
         return [head, *rows, *(f"  because  {r}" for r in self.reasons), f"  serving  {self.in_service}", *tail]
 
 
-def _score_line(where: str, metric: str, s: Score) -> str:
+def score_line(where: str, metric: str, s: Score) -> str:
     change = f"{s.difference:+.4f} [{s.low:+.4f}, {s.high:+.4f}]"
     return f"  {where:<5}{metric:<18} {s.champion:.4f} -> {s.challenger:.4f}  {change}  n={s.n:,}"
 

@@ -6,7 +6,6 @@ from evermodel.core import plugs
 from evermodel.core.framework import Task
 from evermodel.core.table import Array
 
-MAIN: dict[Task, str] = {"binary": "auc", "multiclass": "accuracy", "regression": "r2"}
 SHOWN: dict[Task, tuple[str, ...]] = {
     "binary": ("auc", "accuracy", "log_loss", "f1", "precision", "recall", "pr_auc", "brier", "calibration_error"),
     "multiclass": ("accuracy", "balanced_accuracy", "log_loss", "f1", "precision", "recall", "calibration_error"),

@@ -104,7 +104,7 @@ def _header(source: Path, between: str) -> list[str]:
 
 
 def _check_lengths(source: Path, between: str, columns: int) -> None:
-    """Raises BadData for the first line with more or fewer values than the header; lines with quotes are polars' own."""
+    """Raises BadData for the first line with more or fewer values than the header; polars sees to quoted ones."""
     if columns == 1:
         return
     line, quotes = pl.col("line"), pl.col("line").str.contains('"', literal=True)

@@ -64,7 +64,7 @@ def _object_column(column: Any) -> pl.Series:
         return pl.Series(pl.from_pandas(column.reset_index(drop=True)))
     except ImportError:
         raise
-    except Exception:  # noqa: BLE001 (pyarrow's errors have no common base we may import)
+    except Exception:
         texts = [None if v is None or v != v else str(v) for v in column]
         return pl.Series(texts, dtype=pl.String)
 

@@ -80,9 +80,9 @@ def _cut(source: str) -> tuple[URL, str]:
         raise BadData(
             "The part before the two colons is no SQL URL.", "sqlite:///file.db::SELECT * FROM rows"
         ) from None
-    if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
-        if "\x00" in str(url.database) or not Path(str(url.database)).is_file():
-            raise NotFound(f"There is no file {url.database}.")
+    file = url.database if url.get_backend_name() == "sqlite" else None
+    if file not in (None, "", ":memory:") and ("\x00" in str(file) or not Path(str(file)).is_file()):
+        raise NotFound(f"There is no file {file}.")
     return url, query.strip().rstrip(";").strip()
 
 

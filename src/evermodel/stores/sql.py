@@ -154,13 +154,13 @@ class SqlStore:
             if name not in self.models():
                 raise NotFound.among("model", name, self.models(), "evermodel adopt makes one.")
             raise NotFound.among(f"version of {name}", version, [c.version for c in self.cards(name)])
-        return Card(**json.loads(text))
+        return _from_json(text)
 
     def cards(self, name: str) -> list[Card]:
         """All versions of a model, oldest first."""
         query = sa.select(VERSIONS.c.card).where(VERSIONS.c.name == name).order_by(VERSIONS.c.number)
         with self._reading() as db:
-            return [Card(**json.loads(text)) for text in db.scalars(query)]
+            return [_from_json(text) for text in db.scalars(query)]
 
     def models(self) -> list[str]:
         """Names of models that have a champion."""
@@ -235,6 +235,11 @@ def _owner_is_dead(staged: str) -> bool:
 
 def _to_json(card: Card) -> str:
     return json.dumps(dataclasses.asdict(card))
+
+
+def _from_json(text: str) -> Card:
+    raw = json.loads(text)
+    return Card(**{**raw, "parents": tuple(raw["parents"]), "curves": tuple(raw["curves"])})
 
 
 def _arguments(url: str) -> dict[str, Any]:

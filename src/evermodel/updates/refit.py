@@ -24,13 +24,14 @@ def refit(
     *,
     window: Annotated[int | None, In(1, None)] = None,
     half_life: Annotated[float | None, In(0.1, None)] = None,
+    mix: Annotated[float, In(0.0, 1.0)] = 0.0,
     epochs: Annotated[int | None, In(1, 10_000)] = None,
 ) -> Model:
     """Train anew, from fresh parameters, on kept and new rows; normalisation and category codes are learnt anew too.
 
     ``window`` keeps only the rows of that many newest blocks (a block: the rows of one update). ``half_life``: after
-    that many blocks a row weighs half. The robust choice wherever training anew is affordable. Costs one training
-    on all rows; deterministic given ``ctx.seed``.
+    that many blocks a row weighs half; ``mix`` of the weight is spread evenly all the same. The robust choice
+    wherever training anew is affordable. Costs one training on all rows; deterministic given ``ctx.seed``.
 
         $ evermodel update churn new.csv --with refit --set half_life=2
     """
@@ -40,15 +41,16 @@ def refit(
         rows = rows.rows(rows.blocks > rows.newest_block() - window)
     transform = champion.transform.fitted(rows.frame, champion.contract)
     fresh = dataclasses.replace(champion, transform=transform)
-    weight = None if half_life is None else age_weights(rows, half_life)
+    weight = None if half_life is None else age_weights(rows, half_life, mix)
     return fresh.fitted(rows, ctx.training(fresh, data.tuning, epochs=epochs, weight=weight), fresh=True)
 
 
-def age_weights(rows: Table, half_life: float) -> Array | None:
-    """(n,) weights, halved every ``half_life`` blocks of age, mean 1, times the rows' own weights if they have any."""
+def age_weights(rows: Table, half_life: float, mix: float = 0.0) -> Array | None:
+    """(n,) weights of mean 1, halved every ``half_life`` blocks of age, ``mix`` of them even; times the rows' own."""
     if rows.blocks is None:
         return None
     weight = np.asarray(0.5 ** ((rows.newest_block() - rows.blocks) / half_life))
+    weight = mix + (1.0 - mix) * weight / weight.mean()
     if rows.roles.weight is not None:
         weight = weight * rows.frame[rows.roles.weight].to_numpy()
     return np.asarray(weight / weight.mean())

@@ -1,0 +1,279 @@
+"""Does the judge keep its promises? Simulated updates whose truth is known; prints a table with PASS or FAIL.
+
+    $ PYTHONPATH=src python bench/judge.py            # under three minutes on one core
+
+Rates are of 2,000 updates a row unless said otherwise; a rate passes if it is within two standard errors of simulation of its bar.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from functools import cache
+from statistics import NormalDist
+
+import numpy as np
+
+from evermodel.core import resampling
+from evermodel.core.comparing import compare
+from evermodel.core.judgement import Comparison, PairedRows, PairedScores
+from evermodel.core.judging import judge
+from evermodel.core.statistics import mcnemar
+from evermodel.gates.not_worse import not_worse
+from evermodel.gates.slices import slices
+
+EYE = np.eye(2)
+MARGIN = 0.01
+failed = []
+
+
+def say(what: str, value: float, bar: str, passed: bool | None, note: str = "") -> None:
+    verdict = {True: "PASS", False: "FAIL", None: "    "}[passed]
+    if passed is False:
+        failed.append(what)
+    print(f"{verdict}  {what:<74}{value:>8.2f}  {bar:<10}{note}", flush=True)
+
+
+def rate(what: str, hits: float, n: int, at_most: float = 0.05, note: str = "", *, bar: bool = True) -> None:
+    allowed = at_most + 2 * math.sqrt(at_most * (1 - at_most) / n)
+    say(what, 100 * hits / n, f"<= {100 * at_most:g} %" if bar else "", hits / n <= allowed if bar else None, note)
+
+
+# ── rows with a known truth ──────────────────────────────────────────────────────────────────────────────────────────
+def right_rows(won: int, lost: int, n: int) -> PairedRows:
+    """n labelled rows of which the challenger alone has ``won`` right, the champion alone ``lost``."""
+    y = np.zeros(n, dtype=int)
+    champion, challenger = np.zeros(n, dtype=int), np.zeros(n, dtype=int)
+    champion[:won] = challenger[won : won + lost] = 1
+    return PairedRows(y, EYE[champion], EYE[challenger])
+
+
+@cache
+def decided(won: int, lost: int, n: int, look: int = 1, looks: int = 1) -> str:
+    """The judge's decision by accuracy, which depends on the counts alone."""
+    return judge(PairedScores("binary", "accuracy", right_rows(won, lost, n), look=look, looks=looks)).decision
+
+
+@cache
+def beyond_doubt(won: int, lost: int, n: int) -> bool:
+    c = compare("accuracy", right_rows(won, lost, n), confidence=0.9)
+    return c.gain > 0 and c.p_value < 0.05
+
+
+def counts(rng: np.random.Generator, gain: float, disagreement: float, n: int, size: int) -> np.ndarray:
+    shares = [(disagreement + gain) / 2, (disagreement - gain) / 2, 1 - disagreement]
+    return rng.multinomial(n, shares, size)[:, :2]
+
+
+def grouped_right(rng: np.random.Generator, gain: float, n: int) -> PairedRows:
+    """Groups (sizes about 10) lean towards one of the models, more than chance would."""
+    groups = rng.integers(0, max(8, n // 10), n)
+    disagreement = rng.uniform(0.05, 0.2)
+    mean = 0.5 + gain / (2 * disagreement)
+    lean = rng.beta(4 * mean, 4 * (1 - mean), groups.max() + 1)[groups]
+    differ, wins = rng.random(n) < disagreement, rng.random(n) < lean
+    champion = np.where(differ, wins, rng.random(n) < 0.1).astype(int)  # 1 is wrong: y is 0
+    challenger = np.where(differ, ~wins, champion).astype(int)
+    return PairedRows(np.zeros(n, dtype=int), EYE[champion], EYE[challenger], groups)
+
+
+def _noises(rng: np.random.Generator, n: int, groups: np.ndarray | None, alike: float) -> list[np.ndarray]:
+    """Two unit normal errors (n,), correlated, each with a part shared inside the group."""
+
+    def draw() -> np.ndarray:
+        if groups is None:
+            return rng.standard_normal(n)
+        return math.sqrt(0.3) * rng.standard_normal(groups.max() + 1)[groups] + math.sqrt(0.7) * rng.standard_normal(n)
+
+    both = draw()
+    return [math.sqrt(alike) * both + math.sqrt(1 - alike) * draw() for _ in range(2)]
+
+
+def auc_rows(rng: np.random.Generator, gain: float, n: int, *, grouped: bool) -> PairedRows:
+    groups = rng.integers(0, max(8, n // 10), n) if grouped else None
+    y = (rng.random(n) < rng.uniform(0.1, 0.5)).astype(int)
+    before = rng.uniform(0.7, 0.9)
+    reach = [math.sqrt(2) * NormalDist().inv_cdf(a) for a in (before, before + gain)]
+    scores = [r * y + e for r, e in zip(reach, _noises(rng, n, groups, rng.uniform(0.7, 0.95)), strict=True)]
+    p = [1 / (1 + np.exp(-s)) for s in scores]
+    return PairedRows(y, np.column_stack([1 - p[0], p[0]]), np.column_stack([1 - p[1], p[1]]), groups)
+
+
+def number_rows(rng: np.random.Generator, loss_gain: float, n: int, *, grouped: bool) -> PairedRows:
+    """Squared errors 1 and 1 - loss_gain of a target of variance 3: .7 of the error no model can remove."""
+    groups = rng.integers(0, max(8, n // 10), n) if grouped else None
+    known, own = math.sqrt(2.0) * rng.standard_normal(n), math.sqrt(0.7) * rng.standard_normal(n)
+    sizes = (math.sqrt(0.3), math.sqrt(0.3 - loss_gain))
+    p = [known + s * e for s, e in zip(sizes, _noises(rng, n, groups, rng.uniform(0.5, 0.9)), strict=True)]
+    return PairedRows(known + own, p[0], p[1], groups)
+
+
+# ── one update ───────────────────────────────────────────────────────────────────────────────────────────────────────
+def single_accuracy(rng: np.random.Generator, size: int) -> None:
+    cells = [(n, d) for n in (200, 500, 1000, 2000, 5000) for d in (0.05, 0.1, 0.2)]
+    for what, gain, hit in (
+        ("accuracy: equal, judged better beyond doubt", 0.0, lambda w, l, n: beyond_doubt(w, l, n)),
+        ("accuracy: one margin worse, promoted", -MARGIN, lambda w, l, n: decided(w, l, n) == "promote"),
+    ):
+        rates = {(n, d): sum(hit(int(w), int(l), n) for w, l in counts(rng, gain, d, n, size)) for n, d in cells}
+        worst = max(rates, key=rates.__getitem__)
+        mean = 100 * sum(rates.values()) / len(cells) / size
+        note = f"worst of 15 cells (n {worst[0]}, disagreement {worst[1]:.0%}), each {size}; mean {mean:.1f} %"
+        rate(what, rates[worst], size, note=note)
+
+
+def single_rows(rng: np.random.Generator, size: int) -> None:
+    sizes = (200, 500, 1000, 2000, 5000)
+    kinds = (
+        ("accuracy, groups", "accuracy", lambda g, n: grouped_right(rng, g, n), MARGIN),
+        ("AUC", "auc", lambda g, n: auc_rows(rng, g, n, grouped=False), MARGIN),
+        ("AUC, groups", "auc", lambda g, n: auc_rows(rng, g, n, grouped=True), MARGIN),
+        ("R2", "r2", lambda g, n: number_rows(rng, g, n, grouped=False), 0.02),
+        ("R2, groups", "r2", lambda g, n: number_rows(rng, g, n, grouped=True), 0.02),
+    )
+    for label, metric, rows, margin in kinds:
+        better = promoted = 0
+        for i in range(size):
+            n = sizes[i % len(sizes)] if label != "R2" else sizes[i % 4]
+            c = compare(metric, rows(0.0, n), confidence=0.9, seed=i)
+            better += c.gain > 0 and c.p_value < 0.05
+            task = "regression" if metric == "r2" else "binary"
+            found = not_worse(PairedScores(task, metric, rows(-margin, n), seed=i))
+            promoted += found.finding == "pass" and found.comparison is not None and found.comparison.gain > 0
+        rate(f"{label}: equal, judged better beyond doubt", better, size)
+        rate(f"{label}: one margin worse, promoted", promoted, size)
+
+
+# ── sequences ────────────────────────────────────────────────────────────────────────────────────────────────────────
+def history(rng: np.random.Generator, gains: np.ndarray, n: int) -> tuple[Comparison, ...]:
+    rows = [right_rows(*map(int, counts(rng, g, 0.1, n, 1)[0]), n) for g in gains]
+    return tuple(compare("accuracy", r, confidence=0.9) for r in rows)
+
+
+def sequences(rng: np.random.Generator, size: int) -> None:
+    """A challenger one margin worse after eight former updates of the same recipe; accuracy, disagreement 10 %."""
+    kinds = (
+        ("all one margin worse", lambda: np.full(8, -MARGIN)),
+        ("former gains N(-.2, .8)", lambda: rng.normal(-0.002, 0.008, 8)),
+        ("former all one margin better", lambda: np.full(8, MARGIN)),
+    )
+    for label, gains in kinds:
+        promoted = {0.05: 0, 0.2: 0}
+        for i in range(size):
+            n = (500, 1000, 2000)[i % 3]
+            earlier = history(rng, gains(), n) if i % 20 == 0 else earlier  # noqa: F821 - one history serves 20 updates
+            won, lost = map(int, counts(rng, -MARGIN, 0.1, n, 1)[0])
+            pair = PairedScores("binary", "accuracy", right_rows(won, lost, n), earlier=earlier)
+            for lend in promoted:
+                promoted[lend] += judge(pair, gates={"not_worse": {"lend": lend}}).decision == "promote"
+        rate(f"sequence, {label}: one margin worse, promoted", promoted[0.05], size)
+        rate("    the same, setting lend=.2 (not the default)", promoted[0.2], size, bar=False)
+
+
+def two_looks(rng: np.random.Generator, size: int) -> None:
+    for first, second in ((1000, 300), (1000, 1000), (500, 1500)):
+        promoted = 0
+        a, b = (counts(rng, -MARGIN, 0.1, n, size) for n in (first, second))
+        for one, two in zip(a, a + b, strict=True):
+            decision = decided(int(one[0]), int(one[1]), first, 1, 2)
+            if decision == "hold":
+                decision = decided(int(two[0]), int(two[1]), first + second, 2, 2)
+            promoted += decision == "promote"
+        rate(f"held and looked at again, {first} + {second} rows: one margin worse, promoted", promoted, size)
+
+
+# ── slices ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+def sliced(rng: np.random.Generator, size: int) -> None:
+    n = 4000
+    inside = {f"slice {i}": np.arange(n) // 200 == i for i in range(20)}
+    caught = passed = 0
+    for _ in range(size):
+        champion = (rng.random(n) < 0.15).astype(int)
+        challenger = np.where(rng.random(n) < np.where(champion, 1 / 3, 0.05 / 0.85), 1 - champion, champion)
+        y = np.zeros(n, dtype=int)
+        rows = PairedRows(y, EYE[champion], EYE[challenger], slices=inside)
+        passed += slices(PairedScores("binary", "accuracy", rows)).finding == "pass"
+        right = np.flatnonzero((challenger == 0) & inside["slice 7"])
+        broken = challenger.copy()
+        broken[rng.choice(right, 16, replace=False)] = 1  # 8 points of 200 rows
+        found = slices(PairedScores("binary", "accuracy", PairedRows(y, EYE[champion], EYE[broken], slices=inside)))
+        caught += "slice 7" in found.text
+    say(
+        "20 slices of 200 rows: an equal model passes",
+        100 * passed / size,
+        ">= 90 %",
+        passed >= 0.9 * size,
+        f"{size} updates",
+    )
+    say("20 slices of 200 rows: one broken by 8 points is caught", 100 * caught / size, ">= 50 %", caught >= 0.5 * size)
+
+
+# ── weekly challengers ───────────────────────────────────────────────────────────────────────────────────────────────
+def weekly(rng: np.random.Generator, years: int, n: int = 1000) -> None:
+    """52 challengers a year, true gain N(-.2, .8) points over the champion of the day, accuracy, disagreement 10 %."""
+    gains = rng.normal(-0.002, 0.008, (years, 52)).clip(-0.09, 0.09)
+    won = rng.binomial(n, (0.1 + gains) / 2)
+    lost = rng.binomial(n - won, (0.1 - gains) / 2 / (1 - (0.1 + gains) / 2))
+    d = (won - lost) / n
+    error = np.sqrt(won + lost - (won - lost) ** 2 / n) / n
+    each = np.vectorize(lambda w, l: decided(int(w), int(l), n) == "promote")
+    superior = np.vectorize(lambda w, l: w > l and mcnemar(int(w), int(l)) < 0.1)
+    rules = {
+        "always promote": np.ones_like(d, dtype=bool),
+        "point gate": d > 0,
+        "non-inferior (Wald, 95 %) and a gain": (d > 0) & (d - 1.645 * error > -MARGIN),
+        "superior (95 %)": superior(won, lost),
+        "ours, one look": each(won, lost),
+    }
+    results = {name: ((gains * chosen).sum(axis=1), chosen.sum(axis=1)) for name, chosen in rules.items()}
+    results["ours, held ones looked at again"] = looked_again(rng, gains, won, lost, n)
+    best = max(r[0].mean() for name, r in results.items() if not name.startswith("ours"))
+    for name, (total, promoted) in results.items():
+        mean, low = 100 * total.mean(), 100 * np.percentile(total, 5)
+        passed = mean >= 100 * best if name == "ours, held ones looked at again" else None
+        note = f"5th percentile {low:+.2f}; {promoted.mean():.1f} promotions; {years} years"
+        say(f"weekly, points a year: {name}", mean, f">= {100 * best:.2f}" if passed is not None else "", passed, note)
+
+
+def looked_again(
+    rng: np.random.Generator, gains: np.ndarray, won: np.ndarray, lost: np.ndarray, n: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """A held challenger stands again beside the next one, on the rows of both weeks; it is dropped if the champion moves."""
+    total, promoted = np.zeros(len(gains)), np.zeros(len(gains), dtype=int)
+    for year in range(len(gains)):
+        held = None
+        for gain, w, l in zip(gains[year], won[year], lost[year], strict=True):
+            first, standing = decided(int(w), int(l), n, 1, 2), []
+            if first == "promote":
+                standing.append(((w - l) / n, gain))
+            if held is not None:
+                again = counts(rng, held[0], 0.1, n, 1)[0] + held[1]
+                if decided(int(again[0]), int(again[1]), 2 * n, 2, 2) == "promote":
+                    standing.append(((again[0] - again[1]) / (2 * n), held[0]))
+            if standing:
+                total[year] += max(standing)[1]
+                promoted[year] += 1
+            held = (gain, np.array([w, l])) if first == "hold" and not standing else None
+    return total, promoted
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=2000)
+    parser.add_argument("--years", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    rng, start = np.random.default_rng(given.seed), time.perf_counter()
+    resampling.RESAMPLES = 200  # enough for a rate over thousands of updates
+    for part, size in (
+        (weekly, given.years), (single_accuracy, given.size), (two_looks, given.size), (sequences, given.size),
+        (sliced, given.size // 4), (single_rows, given.size),
+    ):  # fmt: skip
+        part(rng, size)
+    print(f"{len(failed)} failed, {time.perf_counter() - start:.0f} s")
+    raise SystemExit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()

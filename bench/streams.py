@@ -1,0 +1,159 @@
+"""Score on the NEXT block of never / textbook / refit on all / refit on a window / last value / Evermodel's auto.
+
+    python bench/streams.py [--kinds keras,sklearn,lightgbm] [--streams …] [--seeds 3] [--out FILE.json]
+
+Every run adopts a real model file into a fresh home and then calls ``evermodel.update`` block by block, as a user
+would. Fixed strategies train on all rows of all blocks so far (nothing kept out for judging). Times are of training
+alone, all candidates and the finishing counted. Prints a table and each bar with PASS or FAIL.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from stream_data import STREAMS, Stream
+from stream_models import deploy, textbook
+
+import evermodel
+from evermodel.core import plugs
+from evermodel.core.change import Context, Split
+from evermodel.core.cleaning import clean
+from evermodel.core.model import Model
+from evermodel.core.table import Table
+from evermodel.loop.home import champion_of, open_home
+from evermodel.loop.versions import load_version
+
+
+@dataclass(frozen=True)
+class Run:
+    """Mean next-block score, in points, and training seconds, by strategy; what auto decided at each block."""
+
+    stream: str
+    kind: str
+    seed: int
+    scores: dict[str, float]
+    seconds: dict[str, float]
+    decisions: list[str]
+
+
+def score(stream: Stream, model: Model, block: pl.DataFrame) -> float:
+    table = clean(block.lazy(), model.contract, labelled=True).collect()
+    return 100.0 * plugs.function("metrics", stream.metric)(model.target(table), model.predict(table.frame))
+
+
+def last_seen(stream: Stream, model: Model, block: pl.DataFrame) -> float:
+    table = clean(block.lazy(), model.contract, labelled=True).collect()
+    y = model.target(table)
+    p = y[:-1] if stream.task == "regression" else np.eye(len(model.contract.classes))[y[:-1]]
+    return 100.0 * plugs.function("metrics", stream.metric)(y[1:], p)
+
+
+def cleaned(model: Model, blocks: list[pl.DataFrame]) -> Table:
+    """All rows of some blocks, numbered by block."""
+    parts = [clean(b.lazy(), model.contract, labelled=True).collect() for b in blocks]
+    numbers = np.repeat(np.arange(len(parts)), [len(p) for p in parts])
+    return Table(pl.concat([p.frame for p in parts]), model.contract.roles, numbers)
+
+
+def fixed(name: str, deployed: Model, seen: list[pl.DataFrame], before: Model, seed: int) -> Model:
+    """The model of a fixed strategy after the blocks ``seen``."""
+    if name == "textbook":
+        return textbook(before, cleaned(deployed, seen[-1:]), seed)
+    rows = cleaned(deployed, seen)
+    settings = {"window": 3} if name == "window" else {}
+    return Context(seed).change("refit", [deployed], Split(rows), **settings)
+
+
+def run(stream: Stream, kind: str, seed: int) -> Run:
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        file = deploy(stream, kind, seed, Path(folder))
+        name = evermodel.adopt(
+            file, data=stream.blocks[0], target=stream.target, name="model", home=home, **stream.adopting
+        ).name
+        store = open_home(home)
+        deployed = load_version(store, champion_of(store, name))
+        names = ["never", "all", "window", *(["textbook"] if kind == "keras" else [])]
+        models = dict.fromkeys([*names, "auto"], deployed)
+        scores: dict[str, list[float]] = {n: [] for n in [*models, *(["last"] if stream.series else [])]}
+        seconds = dict.fromkeys(models, 0.0)
+        decisions = []
+        for t in range(1, len(stream.blocks) - 1):
+            for strategy in names[1:]:
+                began = time.monotonic()
+                models[strategy] = fixed(strategy, deployed, list(stream.blocks[: t + 1]), models[strategy], seed)
+                seconds[strategy] += time.monotonic() - began
+            done = evermodel.update(name, stream.blocks[t], home=home, seed=seed)
+            seconds["auto"] += done.training_seconds
+            decisions.append(done.decision)
+            models["auto"] = load_version(store, champion_of(store, name))
+            following = stream.blocks[t + 1]
+            for strategy, model in models.items():
+                scores[strategy].append(score(stream, model, following))
+            if stream.series:
+                scores["last"].append(last_seen(stream, deployed, following))
+        return Run(stream.name, kind, seed, {k: float(np.mean(v)) for k, v in scores.items()}, seconds, decisions)
+
+
+def line(r: Run) -> str:
+    best = max(v for k, v in r.scores.items() if k not in ("auto", "last"))
+    cells = "  ".join(f"{k} {v:7.2f}" for k, v in r.scores.items())
+    ratio = r.seconds["auto"] / max(r.seconds["all"], 1e-9)
+    said = "".join(d[0] for d in r.decisions)
+    return f"{r.kind:<9}{r.stream:<15}{r.seed}  {cells}  | auto-best {r.scores['auto'] - best:+6.2f}  time x{ratio:4.2f}  {said}"
+
+
+def bars(runs: list[Run]) -> None:
+    """Each promise, with the share of runs that keep it."""
+    for kind in sorted({r.kind for r in runs}):
+        mine = [r for r in runs if r.kind == kind]
+        best = np.array([max(v for k, v in r.scores.items() if k not in ("auto", "last")) for r in mine])
+        auto, never = (np.array([r.scores[k] for r in mine]) for k in ("auto", "never"))
+        gap = auto - best
+        helped = best > never
+        ratio = sum(r.seconds["auto"] for r in mine) / sum(r.seconds["all"] for r in mine)
+        worst = max(r.seconds["auto"] / max(r.seconds["all"], 1e-9) for r in mine)
+        network = kind == "keras"
+        checks = [
+            ("above never where any fixed is, else within .2", bool(np.where(helped, auto > never, gap >= -0.2).all()),
+             f"{int(np.where(helped, auto > never, gap >= -0.2).sum())} of {len(mine)}"),
+            (f"within .5 of the best fixed on {85 if network else 90} %", (gap >= -0.5).mean() >= (0.85 if network else 0.9),
+             f"{100 * (gap >= -0.5).mean():.0f} %"),
+            (f"never more than {2 if network else 1} below", gap.min() >= (-2 if network else -1), f"{gap.min():+.2f}"),
+            ("above the best fixed on half", (gap > 0).mean() >= 0.5, f"{100 * (gap > 0).mean():.0f} %"),
+            (f"training time <= {1.2 if network else 2} x refit on all", ratio <= (1.2 if network else 2.0),
+             f"x{ratio:.2f} in all, x{worst:.2f} the slowest run"),
+        ]  # fmt: skip
+        for what, kept, found in checks:
+            print(f"{'PASS' if kept else 'FAIL'}  {kind:<9} {what}: {found}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kinds", default="sklearn,lightgbm,keras")
+    parser.add_argument("--streams", default=",".join(STREAMS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    runs = []
+    for kind in given.kinds.split(","):
+        for name in given.streams.split(","):
+            if name == "traffic_signs" and kind != "keras":
+                continue
+            for seed in range(given.seeds):
+                runs.append(run(STREAMS[name](), kind, seed))
+                print(line(runs[-1]), flush=True)
+                if given.out:
+                    given.out.write_text(json.dumps([asdict(r) for r in runs], indent=1))
+    bars(runs)
+
+
+if __name__ == "__main__":
+    main()

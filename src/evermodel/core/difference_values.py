@@ -1,0 +1,133 @@
+"""Values by column: another unit, new or respelled categories, out of range; new classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from evermodel.core.contract import Column, Contract
+from evermodel.core.difference import Action, Difference
+from evermodel.core.learning import categories_of
+from evermodel.core.reading import collect
+from evermodel.core.sampling import spread_rows
+from evermodel.core.target import class_text, label_text
+from evermodel.core.units import quantiles_of, shape_distance, unit_change
+from evermodel.core.values import number
+
+MANY = 6  # columns of numbers from which "most of them drifted" means something
+OUTSIDE = 0.2  # share of rows outside the reference range from which it is worth a line
+
+
+def compared(contract: Contract, frame: pl.LazyFrame) -> list[Difference]:
+    """All differences in the values of the input columns that are there, and of a numeric target."""
+    schema = frame.collect_schema()
+    there = [c for c in contract.columns if c.name in schema and schema[c.name] != pl.Null]
+    numbers = [c for c in there if c.kind == "number"]
+    found: list[Difference] = []
+    if numbers:
+        exprs = [number(pl.col(c.name), schema[c.name], decimal_comma=c.decimal_comma) for c in numbers]
+        sample = spread_rows(frame.select(exprs))
+        restless = _restless(numbers, sample)
+        for c in numbers:
+            found += _number(c, sample[c.name], restless)
+    for c in there:
+        if c.kind == "category" and schema[c.name] != pl.Binary:
+            found += _categories(c, categories_of(frame, c.name, schema[c.name]))
+    return found
+
+
+def _restless(columns: list[Column], sample: pl.DataFrame) -> bool:
+    """Whether so many columns drifted far that one small factor among them proves nothing."""
+    if len(columns) < MANY:
+        return False
+    pairs = [(np.asarray(c.quantiles), quantiles_of(sample[c.name])) for c in columns if c.quantiles]
+    far = [shape_distance(old, new) > 1 for old, new in pairs if new is not None]
+    return bool(far) and sum(far) > len(far) / 3
+
+
+def _number(column: Column, values: pl.Series, restless: bool) -> list[Difference]:
+    unit = unit_change(column, values)
+    finite = values.filter(values.is_finite()).cast(pl.Float64)
+    if unit is not None:
+        action: Action = "refuse" if unit.plain or not restless else "note"
+        text = (
+            f"{column.name!r} changed its scale: median {column.median:.6g} before, "
+            f"{float(np.median(finite.to_numpy())):.6g} now, as by {unit.name}."
+        )
+        if action == "note":
+            text += " Many columns drifted, so that it is taken for drift."
+        return [Difference("unit", column.name, action, text, {"factor": unit.factor, "shift": unit.shift})]
+    if not len(finite) or column.low is None or column.high is None:
+        return []
+    x = finite.to_numpy()
+    outside = float(((x < column.low) | (x > column.high)).mean())
+    if outside < OUTSIDE:
+        return []
+    text = f"{column.name!r}: {outside:.0%} of the values lie outside [{column.low:.6g}, {column.high:.6g}]."
+    return [Difference("range", column.name, "note", text, {"outside": outside})]
+
+
+def _categories(column: Column, values: tuple[Any, ...]) -> list[Difference]:
+    """New categories; those that are a known one in another spelling, while that one is gone, are respelled."""
+    known = set(column.categories)
+    new = [v for v in values if v not in known]
+    if not new:
+        return []
+    plain: dict[str, list[str]] = {}
+    for k in column.categories:
+        plain.setdefault(" ".join(k.casefold().split()), []).append(k)
+    folded = [" ".join(v.casefold().split()) for v in new]
+    spelt = {}
+    for v, f in zip(new, folded, strict=True):
+        like = plain.get(f, [])
+        if len(like) == 1 and like[0] not in values and folded.count(f) == 1:
+            spelt[v] = like[0]
+    found = []
+    if spelt:
+        pairs = ", ".join(f"{a!r} for {b!r}" for a, b in list(spelt.items())[:5])
+        text = f"{column.name!r} is spelt differently: {pairs}; the known spelling is used."
+        found.append(Difference("spelling", column.name, "migrate", text, {"spelt": spelt}))
+    fresh = tuple(v for v in new if v not in spelt)
+    if fresh:
+        shown = ", ".join(map(repr, fresh[:5])) + (", …" if len(fresh) > 5 else "")
+        text = f"{column.name!r} has {len(fresh)} new categories ({shown}); they get new codes, known codes stay."
+        found.append(Difference("categories", column.name, "migrate", text, {"new": fresh}))
+    return found
+
+
+def new_classes(contract: Contract, frame: pl.LazyFrame, action: Action) -> list[Difference]:
+    """Labels that are none of the contract's classes, as one difference."""
+    name = contract.roles.target or ""
+    dtype = frame.collect_schema()[name]
+    known = [class_text(c) for c in contract.classes]
+    text = label_text(pl.col(name), dtype, contract.classes)
+    counts = collect(frame.select(text.alias("label")).group_by("label").len().sort("label")).drop_nulls()
+    fresh = {label: n for label, n in counts.iter_rows() if label not in known}
+    if not fresh:
+        return []
+    rows = int(counts["len"].sum())
+    labels = tuple(_as_class(label, contract.classes) for label in fresh)
+    shown = ", ".join(map(repr, labels[:5])) + (", …" if len(labels) > 5 else "")
+    facts = {"new": labels, "rows": sum(fresh.values())}
+    if sum(fresh.values()) == rows and rows:
+        what = f"None of the labels in {name!r} is a known class; there is {shown}."
+        return [Difference("classes", name, "refuse", what, facts)]
+    does = {
+        "refuse": "the model knows none of them",
+        "migrate": "the model is widened",
+        "note": "their rows are left out",
+    }
+    what = (
+        f"{name!r} has {len(labels)} new classes ({shown}) in {sum(fresh.values()):,} of {rows:,} rows; {does[action]}."
+    )
+    return [Difference("classes", name, action, what, facts)]
+
+
+def _as_class(label: str, classes: tuple[Any, ...]) -> Any:
+    """A new label in the type of the known classes."""
+    if {type(c) for c in classes} <= {int, float}:
+        value = float(label)
+        return int(value) if value == int(value) else value
+    return label

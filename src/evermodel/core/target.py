@@ -1,0 +1,116 @@
+"""The target: which task it means, which classes it holds, and a label's code."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import polars as pl
+
+from evermodel.core.errors import BadData, NoData
+from evermodel.core.framework import Task
+from evermodel.core.reading import collect
+from evermodel.core.values import FALSE, TRUE, canonical_text, is_nothing, number
+
+FEW = 50  # distinct whole numbers up to which a numeric target may be classes
+MOST_CLASSES = 10_000
+READABLE = 0.95
+
+
+def learn_target(frame: pl.LazyFrame, name: str, task: Task | Literal["auto"]) -> tuple[Task, tuple[Any, ...]]:
+    """The task and the sorted classes (empty for a regression) that a target column implies.
+
+    Two distinct values: binary. Fractions, over 50 distinct numbers, or whole numbers with wide gaps (counts):
+    regression. Else multiclass. Raises NoData if no label is usable, BadData for one class or a task that cannot be.
+    """
+    dtype = frame.collect_schema()[name]
+    if dtype == pl.Binary or (dtype.is_temporal() and not isinstance(dtype, pl.Duration)):
+        raise BadData(f"The target {name!r} must hold labels or numbers. Got {dtype}.")
+    distinct, numeric = _look(frame, name, dtype)
+    if not distinct:
+        raise NoData(f"The target {name!r} has no usable label.")
+    found = _task(distinct, numeric) if task == "auto" else task
+    if found == "regression":
+        if not numeric:
+            raise BadData(
+                f"A regression needs numbers. The target {name!r} holds {distinct[0]!r}.", "Leave task at auto."
+            )
+        if len(distinct) == 1:
+            raise BadData(f"The target {name!r} is {distinct[0]} in every row: there is nothing to learn.")
+        return found, ()
+    return found, _classes(distinct, found, name)
+
+
+def _look(frame: pl.LazyFrame, name: str, dtype: pl.DataType) -> tuple[list[Any], bool]:
+    """Distinct labels (at most 100,000 of them, sorted) and whether they are numbers."""
+    column = pl.col(name)
+    if dtype == pl.Boolean:
+        return sorted(collect(frame.select(column.unique())).to_series().drop_nulls().to_list()), False
+    text = canonical_text(column, dtype)
+    labels = collect(frame.select(text.alias("x")).filter(~is_nothing(pl.col("x"))).unique().head(100_000))
+    if not labels.height:
+        return [], False
+    values = labels.select(number(pl.col("x"), pl.String()))["x"]
+    values = values.filter(values.is_finite())
+    if dtype.is_numeric() or len(values) >= READABLE * labels.height:
+        return sorted({int(v) if v == int(v) else v for v in values.to_list()}), True
+    words = labels["x"].to_list()
+    lower = {w.lower() for w in words}
+    if lower == {"true", "false"}:
+        return [False, True], False
+    return sorted(words), False
+
+
+def _task(distinct: list[Any], numeric: bool) -> Task:
+    if len(distinct) <= 2:
+        return "binary"
+    if not numeric:
+        return "multiclass"
+    if len(distinct) > FEW or not all(isinstance(v, int) for v in distinct):
+        return "regression"
+    gaps = (distinct[-1] - distinct[0] + 1) / len(distinct)  # codes are numbered without gaps, counts are not
+    return "multiclass" if gaps <= 1.5 else "regression"
+
+
+def _classes(distinct: list[Any], task: Task, name: str) -> tuple[Any, ...]:
+    if len(distinct) == 1:
+        raise BadData(f"The target {name!r} has one class only ({distinct[0]!r}): there is nothing to learn.")
+    if task == "binary" and len(distinct) > 2:
+        shown = ", ".join(map(repr, distinct[:5]))
+        raise BadData(
+            f"A binary target has two classes. {name!r} has {len(distinct)}: {shown}, ….", "Leave task at auto."
+        )
+    if len(distinct) > MOST_CLASSES:
+        raise BadData(
+            f"The target {name!r} has {len(distinct):,} classes; at most {MOST_CLASSES:,} are learnt.",
+            "Is it an identifier? Or numbers: --task regression.",
+        )
+    return tuple(distinct)
+
+
+def label_text(column: pl.Expr, dtype: pl.DataType, classes: tuple[Any, ...]) -> pl.Expr:
+    """A label in the spelling of ``class_text``, so that True, "true" and 1 of classes 0 and 1 are one; else null."""
+    kinds = {type(c) for c in classes}
+    text = canonical_text(column, dtype)
+    if kinds == {bool} or (dtype == pl.Boolean and kinds <= {int, float}):
+        low = text.str.to_lowercase()
+        yes, no = ("true", "false") if kinds == {bool} else ("1", "0")
+        return pl.when(low.is_in(TRUE)).then(pl.lit(yes)).when(low.is_in(FALSE)).then(pl.lit(no)).otherwise(None)
+    if kinds <= {int, float} and dtype == pl.String:
+        return canonical_text(number(text, pl.String()), pl.Float64())
+    return text
+
+
+def class_text(label: Any) -> str:
+    """The one spelling of a class: true, 1 for 1.0, words as they are."""
+    if isinstance(label, bool):
+        return "true" if label else "false"
+    if isinstance(label, float) and label == int(label):
+        return str(int(label))
+    return str(label)
+
+
+def class_code(column: pl.Expr, dtype: pl.DataType, classes: tuple[Any, ...]) -> pl.Expr:
+    """A label's place among the classes as Int64; null for a missing or unknown one."""
+    known = [class_text(c) for c in classes]
+    text = label_text(column, dtype, classes)
+    return text.replace_strict(known, list(range(len(known))), default=None, return_dtype=pl.Int64)

@@ -1,0 +1,1 @@
+"""Private parts of the Keras plug: reading strangers' files, training, widening."""

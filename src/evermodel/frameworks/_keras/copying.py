@@ -1,0 +1,76 @@
+"""Makes a second model of the same structure: with the same weights, or newly initialised from a seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from evermodel.core.errors import BadModel
+from evermodel.frameworks._keras import optimizer
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Fixes the seeds that Keras draws from Python's ``random`` for initializers and dropout; puts ``random`` back."""
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+def clone(model: Any, seed: int = 0) -> Any:
+    """A new model of the same structure, newly initialised from ``seed``; not compiled. The given one is untouched."""
+    import keras
+
+    with seeded(seed):
+        try:
+            made = keras.models.clone_model(model)
+        except (ValueError, TypeError, NotImplementedError) as error:
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise BadModel(f"{type(model).__name__} cannot be copied: {first}",
+                           "Use a Sequential or Functional model of built-in layers.") from None  # fmt: skip
+    return made
+
+
+def copy(model: Any, seed: int = 0) -> Any:
+    """A new model with the same weights, training settings and optimizer memory."""
+    made = clone(model, seed)
+    set_weights(made, model.get_weights())
+    compile_like(model, made)
+    optimizer.copy(model, made)
+    return made
+
+
+def set_weights(model: Any, weights: list[Any]) -> None:
+    """Puts in arrays of the shapes that ``model.get_weights()`` has, in its order. Raises BadModel if they differ."""
+    mine = [tuple(w.shape) for w in model.weights]
+    given = [np.shape(w) for w in weights]
+    if mine != given:
+        raise BadModel(
+            f"The weights must have the shapes {mine}. Got {given}.", "Take them from a model of one lineage."
+        )
+    model.set_weights(weights)
+
+
+def compile_like(source: Any, target: Any) -> None:
+    """Compiles ``target`` as ``source`` is: same loss, an optimizer of the same settings, fresh metrics."""
+    import keras
+
+    if not getattr(source, "compiled", False) or source.optimizer is None:
+        return
+    config = source.get_compile_config() or {}
+    metrics = {k: keras.saving.deserialize_keras_object(config.get(k)) for k in ("metrics", "weighted_metrics")}
+    old = source.optimizer
+    target.compile(
+        optimizer=type(old).from_config(old.get_config()),
+        loss=source.loss,
+        loss_weights=config.get("loss_weights"),
+        **metrics,
+    )
+    target.optimizer.build(target.trainable_variables)

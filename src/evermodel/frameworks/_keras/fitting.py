@@ -1,0 +1,105 @@
+"""Trains a new model: epochs in one compiled graph on TensorFlow, Keras's own ``fit`` elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from evermodel.core.table import Array
+from evermodel.core.training import Epoch, Training
+from evermodel.frameworks._keras import copying, objective, predicting
+
+EPOCHS = 10
+RunEpoch = Callable[[Array], float]  # order of the rows (n,) -> mean loss
+
+
+def fit(obj: Any, x: Any, y: Array, training: Training, *, fresh: bool) -> Any:
+    """A new model trained on x (n, …) and y (n,); see ``Framework.fit``. O(rows x epochs)."""
+    import keras
+
+    objective.single_input(obj)
+    classes = len(training.classes) or _classes(obj, y)
+    model = copying.clone(obj, training.seed) if fresh else copying.copy(obj, training.seed)
+    if fresh:
+        copying.compile_like(obj, model)
+        _keep_normalisation(obj, model)
+    if not getattr(model, "compiled", False):
+        model.compile(keras.optimizers.Adam(), objective.default_loss(model, classes))
+        model.optimizer.build(model.trainable_variables)
+    if training.learning_rate is not None:
+        model.optimizer.learning_rate = training.learning_rate
+    inputs = np.ascontiguousarray(x, dtype=model.inputs[0].dtype)
+    weight = None if training.weight is None else np.asarray(training.weight, dtype=np.float32)
+    target = objective.target(model, y, classes)
+    run = _runner(model, inputs, target, weight, batch_size(training, len(inputs)))
+    _epochs(model, run, len(inputs), classes, training)
+    return model
+
+
+def batch_size(training: Training, rows: int) -> int:
+    """32 below 4,096 rows, then growing with them to 128: longer steps keep the cores busy."""
+    return training.batch_size or (32 if rows < 4096 else min(128, 32 * (rows // 4096 + 1)))
+
+
+def _classes(obj: Any, y: Array) -> int:
+    """How many classes the codes y stand for when nobody said it; 0 for numbers."""
+    needs = objective.needs(obj)
+    return 0 if needs.task in ("regression", None) else max(int(np.max(y)) + 1, 2) if len(y) else 2
+
+
+def _keep_normalisation(obj: Any, model: Any) -> None:
+    """A Normalization layer's mean and variance are data, not learnt: a fresh model keeps the deployed ones."""
+    for old, new in zip(obj._flatten_layers(), model._flatten_layers(), strict=False):
+        if type(old).__name__ == "Normalization" and old.get_weights():
+            new.set_weights(old.get_weights())
+            new.finalize_state()
+
+
+def _epochs(model: Any, run: RunEpoch, rows: int, classes: int, training: Training) -> None:
+    order = np.random.default_rng(training.seed)
+    logit = objective.last_activation(model) not in ("sigmoid", "softmax")
+    for number in range(1, (training.epochs or EPOCHS) + 1):
+        if training.out_of_time():
+            break
+        start = time.perf_counter()
+        loss = run(order.permutation(rows))
+        validation_loss = validation_score = None
+        if training.validation is not None:
+            x, y = training.validation
+            prediction = predicting.predict(model, x)
+            validation_loss = _loss(model, prediction, objective.target(model, y, classes))
+            validation_score = objective.score(prediction, y, classes, logit)
+        seconds = time.perf_counter() - start
+        training.on_epoch(Epoch(number, loss, None, validation_loss, validation_score, seconds))
+
+
+def _loss(model: Any, prediction: Array, target: Array) -> float:
+    return float(np.asarray(model.compute_loss(y=target, y_pred=prediction)))
+
+
+def _runner(model: Any, x: Array, y: Array, weight: Array | None, batch: int) -> RunEpoch:
+    import keras
+
+    if keras.backend.backend() == "tensorflow" and _plain_step(model):
+        from evermodel.frameworks._keras import tensorflow_epoch
+
+        return tensorflow_epoch.runner(model, x, y, weight, batch)
+
+    def run(order: Array) -> float:
+        history = model.fit(
+            x[order], y[order], batch_size=batch, epochs=1, shuffle=False, verbose=0,
+            sample_weight=None if weight is None else weight[order],
+        )  # fmt: skip
+        return float(history.history["loss"][0])
+
+    return run
+
+
+def _plain_step(model: Any) -> bool:
+    """Whether training is what Keras itself does: no train_step of the user's own."""
+    import keras
+
+    return type(model).train_step is keras.Model.train_step and type(model).compute_loss is keras.Model.compute_loss

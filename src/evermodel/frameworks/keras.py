@@ -1,0 +1,136 @@
+"""Keras 3 models, and files of Keras 2 and 3; read without running any code from them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from evermodel.core.errors import BadModel, BadSetting, MissingExtra
+from evermodel.core.framework import Needs
+from evermodel.core.table import Array
+from evermodel.core.training import Training
+
+EXTRA = "keras"
+_FILE = "model.keras"
+
+
+def owns(obj: Any, /) -> bool:
+    """Whether ``obj`` is a Keras model, also of a class of the user's own. Imports nothing."""
+    return any(c.__module__.split(".")[0] == "keras" and c.__name__ == "Model" for c in type(obj).__mro__)
+
+
+def opens(path: Path, /) -> bool:
+    """Whether ``path`` is a Keras file by its suffix and its first bytes. Imports nothing."""
+    from evermodel.frameworks._keras import sealed
+
+    start = sealed.first_bytes(path)
+    if path.suffix in (".h5", ".hdf5"):
+        return start == sealed.HDF5
+    return path.suffix == ".keras" and start.startswith(sealed.ZIP)
+
+
+def read(path: Path, /, *, trust: bool = False, factory: str | None = None) -> Any:
+    """The model in a ``.h5`` or ``.keras`` of Keras 2 or 3, compiled as it was, optimizer memory included.
+
+    No code of the file runs: it may name built-in classes only. With ``trust`` Keras's own loader is used
+    instead, which runs whatever the file holds. Raises Unsafe, BadModel, or BadSetting for a ``factory``.
+    """
+    if factory is not None:
+        raise BadSetting(
+            f"Keras files hold their structure, so factory must be None. Got {factory!r}.", "Leave it out."
+        )
+    keras = _keras()
+    if trust:
+        return keras.models.load_model(path, safe_mode=False)
+    from evermodel.frameworks._keras import reading
+
+    return reading.read(path)
+
+
+def write(obj: Any, to: Path, /) -> None:
+    """Writes ``.keras`` or ``.h5`` that plain ``keras.models.load_model`` loads and can train on."""
+    from evermodel.frameworks._keras import writing
+
+    _keras()
+    writing.write(obj, to)
+
+
+def suffixes() -> tuple[str, ...]:
+    return (".keras", ".h5")
+
+
+def save(obj: Any, to: Path, /) -> None:
+    """Saves into the folder ``to`` what ``load`` reads back bit by bit. Raises Unsafe if the model holds a Lambda."""
+    from evermodel.frameworks._keras import allowed, writing
+
+    keras = _keras()
+    allowed.model_config(keras.saving.serialize_keras_object(obj))
+    writing.write(obj, to / _FILE)
+
+
+def load(at: Path, /) -> Any:
+    """The model saved in the folder ``at``, by the same careful reader as a stranger's."""
+    return read(at / _FILE)
+
+
+def needs(obj: Any, /) -> Needs:
+    """What the model's input, last activation and loss say. Raises BadModel for several inputs or outputs."""
+    from evermodel.frameworks._keras import objective
+
+    _check_built(obj)
+    return objective.needs(obj)
+
+
+def predict(obj: Any, x: Any, /) -> Array:
+    """x (n, …) -> raw output (n, k) float32."""
+    from evermodel.frameworks._keras import predicting
+
+    _check_built(obj)
+    return predicting.predict(obj, x)
+
+
+def fit(obj: Any, x: Any, y: Array, training: Training, /, *, fresh: bool) -> Any:
+    """A new model trained on x (n, …), y (n,); warm from the given weights and optimizer memory, or ``fresh``."""
+    from evermodel.frameworks._keras import fitting
+
+    _check_built(obj)
+    return fitting.fit(obj, x, y, training, fresh=fresh)
+
+
+def weights(obj: Any, /) -> list[Array]:
+    """Copies of all parameters, those learnt and those counted (BatchNormalization), in Keras's order."""
+    return [w.copy() for w in obj.get_weights()]
+
+
+def with_weights(obj: Any, weights: Sequence[Array], /) -> Any:
+    """A new model with these parameters; training settings as before, optimizer memory fresh."""
+    from evermodel.frameworks._keras import copying
+
+    made = copying.clone(obj)
+    copying.set_weights(made, list(weights))
+    copying.compile_like(obj, made)
+    return made
+
+
+def widened(obj: Any, /, *, inputs: int, outputs: int) -> Any:
+    """A new model with ``inputs`` columns and ``outputs`` classes or numbers; old rows are predicted as before."""
+    from evermodel.frameworks._keras import widening
+
+    _check_built(obj)
+    return widening.widened(obj, inputs=inputs, outputs=outputs)
+
+
+def _check_built(obj: Any) -> None:
+    if not getattr(obj, "built", False) or not getattr(obj, "inputs", None):
+        raise BadModel("The model must know the shape of its input.", "Add keras.Input(shape) as its first layer.")
+
+
+def _keras() -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow greets on stderr otherwise
+    try:
+        import keras
+    except ImportError as error:
+        raise MissingExtra.for_package(error.name or "keras", EXTRA, "Reading and training Keras models") from None
+    return keras

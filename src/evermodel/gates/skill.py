@@ -1,0 +1,36 @@
+"""Do the rows look like an update, or like a data incident?"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+from evermodel.core.judgement import PairedScores, Reason
+from evermodel.core.judging import skill as skill_of
+from evermodel.core.settings import In
+from evermodel.core.statistics import normal_quantile
+
+
+def skill(
+    pair: PairedScores,
+    /,
+    *,
+    share: Annotated[float, In(0.0, 1.0)] = 0.3,
+    confidence: Annotated[float, In(0.55, 0.999)] = 0.95,
+) -> Reason:
+    """Finds the rows invalid where even the challenger has less than ``share`` of its usual skill.
+
+    Skill is the share of the trivial baseline's loss removed (Brier score, squared error). That it fell must itself be
+    beyond doubt. Wrong labels reach the judged rows as well: no comparison sees them, this does. Set such rows aside and
+    try them again with the next ones.
+    """
+    usual = pair.usual_skill
+    if pair.trivial is None or usual is None or not usual > 0:
+        return Reason("skill", "pass", "No usual skill known to hold these rows against.")
+    now, error = skill_of(pair, pair.new.challenger)
+    if math.isnan(now):
+        return Reason("skill", "pass", "The trivial baseline makes no error here: skill is undefined.")
+    words = f"The challenger removes {100 * now:.0f} % of the trivial loss on these rows, usually {100 * usual:.0f} %"
+    if now < share * usual and now + normal_quantile(confidence) * error < usual:
+        return Reason("skill", "invalid", f"{words}: look at the data (labels, units, joins) before updating.")
+    return Reason("skill", "pass", f"{words}.")

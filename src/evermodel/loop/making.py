@@ -1,0 +1,118 @@
+"""Makes challengers by a recipe, holds them beside doing nothing, and finishes the winner."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from evermodel.core import plugs
+from evermodel.core.change import Context, Split
+from evermodel.core.comparing import DEFAULT_METRIC
+from evermodel.core.errors import EvermodelError
+from evermodel.core.judgement import PairedScores
+from evermodel.core.model import Model
+from evermodel.core.store import Store
+from evermodel.core.table import Array, Table
+from evermodel.core.training import Epoch
+from evermodel.loop.auto import Recipe
+from evermodel.loop.correct import corrected
+from evermodel.loop.judging import earlier_comparisons, last_seen_predictions, pair, trivial_predictions
+from evermodel.loop.prepare import Prepared
+from evermodel.loop.results import Candidate
+
+FINISH_TOLERANCE = 0.02  # the finished model may lose that much of the main metric on rows known before
+
+
+@dataclass(frozen=True)
+class Made:
+    """A model that a recipe made, how long it took, and its learning curve."""
+
+    recipe: Recipe
+    model: Model
+    seconds: float
+    curve: tuple[Epoch, ...]
+
+
+def make(recipe: Recipe, prepared: Prepared, context: Context) -> Made:
+    """The challenger that the judge will see: made without the judged rows, which are only watched."""
+    split = dataclasses.replace(prepared.split(), tuning=prepared.judging)
+    return _made(recipe, prepared, prepared.parent, split, context, corrects=split.new)
+
+
+def finished(prepared: Prepared, judged: Made, context: Context) -> Made | None:
+    """The winner trained with the judged rows as well; None where it then does worse on rows known before."""
+    split = dataclasses.replace(prepared.whole(), tuning=prepared.past)
+    if judged.recipe.finish is None:
+        made = _made(judged.recipe, prepared, prepared.parent, split, context, corrects=prepared.new)
+    else:
+        recipe = dataclasses.replace(judged.recipe.finish, corrected=judged.recipe.corrected)
+        made = _made(recipe, prepared, judged.model, split, context, corrects=prepared.new)
+    if prepared.past is None or not len(prepared.past):
+        return made
+    before, after = (_main_score(m, prepared.past) for m in (judged.model, made.model))
+    return None if after < before - FINISH_TOLERANCE else made
+
+
+def _made(
+    recipe: Recipe, prepared: Prepared, parent: Model, split: Split, context: Context, *, corrects: Table
+) -> Made:
+    began, curve = time.monotonic(), list[Epoch]()
+
+    def hear(epoch: Epoch) -> None:
+        curve.append(epoch)
+        context.on_epoch(epoch)
+
+    told = dataclasses.replace(context, on_epoch=hear)
+    model = told.change(recipe.change, [parent], split, **recipe.settings)
+    if recipe.corrected and prepared.card.facts.get("finished") and prepared.card.change != "adopt":
+        model = corrected(model, prepared.champion, corrects)
+    return Made(recipe, model, time.monotonic() - began, tuple(curve))
+
+
+def paired(store: Store, prepared: Prepared, made: Made, metric: str | None) -> PairedScores:
+    """Champion and challenger on the judged rows and on rows known before."""
+    log = store.log(prepared.card.name)
+    known = prepared.split()
+    skills = [e.facts["skill"] for e in log if e.facts.get("skill") is not None]
+    return pair(
+        prepared.champion,
+        made.model,
+        prepared.judging,
+        prepared.past,
+        metric=metric,
+        earlier=earlier_comparisons(log, made.recipe.change),
+        series=not prepared.card.facts.get("shuffled"),
+        trivial=trivial_predictions(made.model, known.kept or known.new, prepared.judging),
+        usual_skill=float(np.mean(skills)) if skills else None,
+    )
+
+
+def candidates(prepared: Prepared, judged: Made, scores: PairedScores, context: Context) -> tuple[Candidate, ...]:
+    """What doing nothing, recalibrating only, the last value seen and the recipe scored on the judged rows."""
+    y, metric = scores.new.y, scores.metric
+    found = [Candidate("none", {}, _score(metric, y, scores.new.champion), 0.0)]
+    began = time.monotonic()
+    try:
+        light = context.change("recalibrate", [prepared.champion], prepared.split())
+        p = light.predict(prepared.judging.frame)
+        found.append(Candidate("recalibrate", {}, _score(metric, y, p), time.monotonic() - began))
+    except EvermodelError as error:
+        found.append(Candidate("recalibrate", {}, float("nan"), time.monotonic() - began, note=error.message))
+    if not prepared.card.facts.get("shuffled") and prepared.new.roles.entity is None and len(y) > 1:
+        p = last_seen_predictions(judged.model, prepared.judging)
+        note = "each row's label must be known before the next row comes"
+        found.append(Candidate("last value seen", {}, _score(metric, y[1:], p), 0.0, note=note))
+    score = _score(metric, y, scores.new.challenger)
+    recipe = judged.recipe
+    return (*found, Candidate(recipe.change, recipe.settings, score, judged.seconds, chosen=True))
+
+
+def _score(metric: str, y: Array, p: Array) -> float:
+    return float(plugs.function("metrics", metric)(y, p))
+
+
+def _main_score(model: Model, rows: Table) -> float:
+    return _score(DEFAULT_METRIC[model.contract.task], model.target(rows), model.predict(rows.frame))

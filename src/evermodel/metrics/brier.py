@@ -1,0 +1,34 @@
+"""Mean squared error of the probabilities."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evermodel.core.scoring import class_rows, mean_of, total, with_ones
+from evermodel.core.table import Array
+
+HIGHER_IS_BETTER = False
+TASKS = ("binary", "multiclass")
+LABEL = "Brier score"
+MARGIN_UNIT = "% of the loss"
+
+
+def per_row(y: Array, p: Array, /) -> Array:
+    """Squared error of each row -> (n,): of class 1 for two classes (0 to 1), summed over classes for more (0 to 2)."""
+    y, p = class_rows(y, p)
+    if p.shape[1] == 2:
+        return (p[:, 1] - y) ** 2
+    loss: Array = ((p - np.eye(p.shape[1])[y]) ** 2).sum(axis=1)
+    return loss
+
+
+def sums(y: Array, p: Array, /) -> Array:
+    return with_ones(per_row(y, p))
+
+
+of_sums = mean_of
+
+
+def brier(y: Array, p: Array, /, *, weight: Array | None = None) -> float:
+    """Mean squared error of the probabilities. NaN without rows. Source: Brier (1950)."""
+    return float(of_sums(total(sums(y, p), weight)))

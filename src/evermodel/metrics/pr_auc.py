@@ -1,0 +1,34 @@
+"""Average precision: the area under the precision-recall curve."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evermodel.core.scoring import NAN, class_rows, cumulated
+from evermodel.core.table import Array
+
+HIGHER_IS_BETTER = True
+TASKS = ("binary", "multiclass")
+LABEL = "average precision"
+MARGIN_UNIT = "points"
+
+
+def pr_auc(y: Array, p: Array, /, *, weight: Array | None = None) -> float:
+    """Mean precision at the threshold of each positive row, no interpolation; for rare positives.
+
+    Class 1 of two; the mean over the classes that occur, of more. NaN without a positive row.
+    """
+    y, p = class_rows(y, p)
+    w = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=np.float64)
+    present = np.flatnonzero(np.bincount(y, weights=w, minlength=p.shape[1]) > 0)
+    if p.shape[1] == 2:
+        present = present[present == 1]
+    return float(np.mean([_average(y == c, p[:, c], w) for c in present])) if len(present) else NAN
+
+
+def _average(positive: Array, score: Array, weight: Array) -> float:
+    found = np.where(positive, weight, 0.0)
+    above, same = cumulated(-score, found)
+    called = np.add(*cumulated(-score, weight))
+    at = found > 0
+    return float((found[at] * (above + same)[at] / called[at]).sum() / found.sum())

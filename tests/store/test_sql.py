@@ -1,0 +1,154 @@
+"""The store: versions never change, names move by compare-and-swap, nothing is half-written."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+
+import pytest
+
+from evermodel.core.errors import BadSetting, Damaged, Moved, NotFound
+from evermodel.core.store import Card, Event, Move
+from evermodel.stores.sql import sql
+
+
+@pytest.fixture
+def store(tmp_path):
+    return sql(tmp_path / "home")
+
+
+def put(store, name="m", text="weights"):
+    staged = store.stage()
+    (staged / "model").mkdir()
+    (staged / "model" / "w").write_text(text)
+    return store.put(staged, Card(name, ""))
+
+
+def test_versions_are_numbered_and_kept_as_they_were(store):
+    first, second = put(store, text="a"), put(store, text="b")
+    assert (first.version, second.version) == ("v1", "v2")
+    assert (store.get("m", "v1") / "model" / "w").read_text() == "a"
+    assert store.card("m", "v2") == second
+
+
+def test_a_changed_file_is_noticed_and_named(store):
+    put(store)
+    (store.get("m", "v1") / "model" / "w").write_text("other")
+    with pytest.raises(Damaged, match="model/w"):
+        store.get("m", "v1")
+
+
+def test_a_missing_file_is_noticed(store):
+    put(store)
+    (store.get("m", "v1") / "model" / "w").unlink()
+    with pytest.raises(Damaged, match="is gone"):
+        store.get("m", "v1")
+
+
+def test_a_stale_expectation_moves_nothing(store):
+    put(store)
+    put(store)
+    store.point("m", [Move("champion", "v1", None)], [])
+    with pytest.raises(Moved):
+        store.point("m", [Move("memory", "x", None), Move("champion", "v2", None)], [Event("m", "promoted", "now")])
+    assert store.at("m", "champion") == "v1"
+    assert store.at("m", "memory") is None
+    assert store.log("m") == []
+
+
+def test_events_are_appended_in_order(store):
+    for kind in ("adopted", "held", "promoted"):
+        store.point("m", [], [Event("m", kind, "now", {"a": 1})])
+    assert [e.kind for e in store.log("m")] == ["adopted", "held", "promoted"]
+    assert [e.number for e in store.log()] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("version", ["v9", "v0", "v-1", "latest", "", "v1; drop table versions", "v" + "9" * 40])
+def test_an_unknown_version_lists_those_there_are(store, version):
+    put(store)
+    store.point("m", [Move("champion", "v1", None)], [])
+    with pytest.raises(NotFound, match="There is: v1"):
+        store.card("m", version)
+
+
+def test_a_blob_is_named_by_its_bytes_and_checked(store):
+    staged = store.stage() / "rows"
+    staged.write_bytes(b"rows")
+    digest = store.keep(staged)
+    assert store.blob(digest).read_bytes() == b"rows"
+    store.blob(digest).write_bytes(b"rowz")
+    with pytest.raises(Damaged):
+        store.blob(digest)
+
+
+def test_a_home_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "home").write_text("")
+    with pytest.raises(BadSetting):
+        sql(tmp_path / "home")
+
+
+def test_a_database_that_is_none_is_named(tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "evermodel.db").write_bytes(b"not a database, but long enough to look at" * 50)
+    with pytest.raises(Damaged, match=r"evermodel\.db"):
+        sql(tmp_path / "home")
+
+
+def test_what_a_dead_process_staged_is_removed_by_the_next(store):
+    process = multiprocessing.get_context("fork").Process(target=store.stage)
+    process.start()
+    process.join()
+    assert len(list((store.home / "staging").iterdir())) == 1
+    mine = store.stage()
+    assert list((store.home / "staging").iterdir()) == [mine]
+
+
+def _race(home, version, results):
+    try:
+        sql(home).point("m", [Move("champion", version, "v1")], [Event("m", "promoted", "now")])
+        results.put("won")
+    except Moved:
+        results.put("moved")
+
+
+def test_of_many_who_move_a_name_at_once_one_wins(store):
+    for _ in range(6):
+        put(store)
+    store.point("m", [Move("champion", "v1", None)], [])
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    racers = [context.Process(target=_race, args=(store.home, f"v{i}", results)) for i in range(2, 6)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+    assert sorted(results.get(timeout=5) for _ in racers) == ["moved"] * 3 + ["won"]
+    assert len(store.log("m")) == 1
+
+
+def _put_forever(home):
+    store = sql(home)
+    for number in range(10_000):
+        card = put(store, text=str(number))
+        expect = store.at("m", "champion")
+        store.point("m", [Move("champion", card.version, expect)], [Event("m", "promoted", "now")])
+
+
+@pytest.mark.parametrize("round_", range(8))
+def test_killed_at_any_moment_the_champion_loads(tmp_path, round_):
+    home = tmp_path / "home"
+    put(sql(home))
+    sql(home).point("m", [Move("champion", "v1", None)], [])
+    process = multiprocessing.get_context("fork").Process(target=_put_forever, args=(home,))
+    process.start()
+    time.sleep(0.05 + 0.03 * round_)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    store = sql(home)
+    champion = store.at("m", "champion")
+    assert (store.get("m", champion) / "model" / "w").exists()
+    for card in store.cards("m"):
+        store.get("m", card.version)
+    assert put(store).version == f"v{len(store.cards('m'))}"
