@@ -76,7 +76,7 @@ def _hdf5(source: Path | BinaryIO, name: str) -> Iterator[Any]:
         _check_group(file, "", set(), 0)
         try:
             yield file
-        except (OSError, KeyError, RuntimeError) as error:
+        except (OSError, KeyError, RuntimeError, AttributeError, TypeError) as error:
             raise BadModel(f"{name} is damaged: {error}", _AGAIN) from None
 
 
