@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evermodel.core import plugs
-from evermodel.core.framework import Combining, LeafRefit
+from evermodel.core.framework import Combining
 from evermodel.core.judging import Goal
 from evermodel.core.settings import read_settings
 from evermodel.loop.prepare import Prepared
@@ -17,7 +17,8 @@ from evermodel.loop.prepare import Prepared
 class Recipe:
     """A change with its settings, and how its winner is finished on the judged rows (None: by the same again).
 
-    ``goal``: what the judge asks. ``corrected``: the output is moved part of the way along which its forerunner's erred (loop/correct.py).
+    ``corrected``: the output is moved part of the way along which its forerunner's erred (loop/correct.py). ``goal``:
+    what the judge asks.
     """
 
     change: str
