@@ -28,7 +28,7 @@ _HINT = "Rebuild the model from built-in layers, or pass trust=True if you wrote
 
 
 class NotBuiltIn(Unsafe):
-    """The file names something that Keras does not have. Training settings can do without it, a structure cannot."""
+    """The file names something that Keras does not have. Training can do without, a structure cannot."""
 
 
 def model_config(config: Any) -> dict[str, Any]:
