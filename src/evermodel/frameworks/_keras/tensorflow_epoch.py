@@ -1,7 +1,7 @@
 """One whole epoch as one TensorFlow graph over rows in memory: no Python between the steps.
 
 Tracing the graph takes longer than training a small network for some epochs, so a traced graph and the model it
-belongs to (its *bench*) are kept for the next training of the same structure: parameters are carried onto the bench and back.
+belongs to (its *bench*) are kept for the next training of the same structure: parameters are carried there and back.
 """
 
 from __future__ import annotations
