@@ -218,10 +218,10 @@ ZIPS: dict[str, Callable[[dict[str, bytes]], None]] = {
 
 @pytest.mark.parametrize("change", ZIPS.values(), ids=ZIPS.keys())
 def test_an_archive_with_other_members_is_refused(tmp_path: Path, change: Any) -> None:
-    before = {p for p in tmp_path.parent.iterdir()}
+    before = set(tmp_path.parent.iterdir())
     with pytest.raises(Unsafe):
         plug.read(zipped(tmp_path, good(tmp_path / "good.keras"), change))
-    assert {p for p in tmp_path.parent.iterdir()} == before
+    assert set(tmp_path.parent.iterdir()) == before
 
 
 def test_a_symbolic_link_and_a_doubled_member_are_refused(tmp_path: Path) -> None:

@@ -63,11 +63,11 @@ def test_fit_gives_a_new_better_model_and_leaves_the_old_one_alone(fresh: bool) 
     model = compiled(network())
     x, y = rows()
     before = model.get_weights()
-    state, numpy_state = random.getstate(), np.random.get_state()[1].copy()
+    state, numpy_state = random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
     grown = plug.fit(model, x, y, Training(epochs=8, classes=TWO), fresh=fresh)
     assert grown is not model
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
-    assert random.getstate() == state and np.array_equal(np.random.get_state()[1], numpy_state)
+    assert random.getstate() == state and np.array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
     assert ((plug.predict(grown, x)[:, 0] > 0.5) == y).mean() > 0.9 > ((plug.predict(model, x)[:, 0] > 0.5) == y).mean()
 
 
@@ -90,6 +90,27 @@ def test_one_epoch_is_what_keras_itself_does() -> None:
     order = np.random.default_rng(4).permutation(250)
     model.fit(x[order], y[order], sample_weight=weight[order], batch_size=32, epochs=1, shuffle=False, verbose=0)
     assert max(np.abs(a - b).max() for a, b in zip(ours.get_weights(), model.get_weights(), strict=True)) < 1e-6
+
+
+def test_a_structure_trained_before_trains_as_if_for_the_first_time() -> None:
+    """The traced graph is kept and shared; nothing of the earlier training may leak into the later one."""
+    from evermodel.frameworks._keras import tensorflow_epoch
+
+    x, y = rows()
+    model = compiled(network(1, "sigmoid", layers.BatchNormalization(), layers.Dropout(0.2)))
+    one = Training(epochs=2, classes=TWO)
+    tensorflow_epoch._benches.clear()
+    first = plug.fit(model, x, y, one, fresh=False)
+    assert len(tensorflow_epoch._benches) == 1
+    plug.fit(first, x[:77], 1 - y[:77], dataclasses.replace(one, learning_rate=0.5, batch_size=7, seed=9), fresh=False)
+    assert len(tensorflow_epoch._benches) == 1
+    assert same(plug.fit(model, x, y, one, fresh=False), first)
+    frozen = plug.with_weights(model, plug.weights(model))
+    frozen.layers[0].trainable = False
+    frozen.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")
+    kept = plug.fit(frozen, x, y, one, fresh=False)
+    assert np.array_equal(kept.get_weights()[0], model.get_weights()[0])
+    assert not np.array_equal(kept.get_weights()[2], model.get_weights()[2])
 
 
 def test_dropout_is_active_in_training_and_off_in_prediction() -> None:
@@ -161,7 +182,9 @@ def test_every_kind_of_head_learns_from_codes(outputs: int, activation: str, los
     model = model if loss is None else compiled(model, loss)
     x, y = rows(classes=len(classes))
     epochs, told = heard()
-    plug.fit(model, x, y, Training(epochs=25, classes=classes, validation=(x, y), **told), fresh=False)
+    plug.fit(
+        model, x, y, Training(epochs=25, classes=classes, learning_rate=0.01, validation=(x, y), **told), fresh=False
+    )
     assert (epochs[-1].validation_score or 0) > 0.9
     assert plug.needs(model).task == ("binary" if len(classes) == 2 else "multiclass")
 
