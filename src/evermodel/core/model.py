@@ -61,12 +61,16 @@ class Model:
         column = table.frame[self.contract.roles.target or ""]
         return column.to_numpy().astype(np.float64 if self.contract.task == "regression" else np.int64)
 
+    def raw_target(self, table: Table) -> Array:
+        """The target in the units of the object's own output: what it is trained on."""
+        y = self.target(table)
+        if self.contract.task != "regression":
+            return y
+        return np.asarray((y - (self.output.shift[0] if self.output.shift else 0.0)) / self.output.scale)
+
     def fitted(self, table: Table, training: Training, *, fresh: bool) -> Model:
         """A new model whose object was trained on ``table``; the transform is kept as it is."""
-        y = self.target(table)
-        if self.contract.task == "regression":
-            shift = self.output.shift[0] if self.output.shift else 0.0
-            y = (y - shift) / self.output.scale
+        y = self.raw_target(table)
         told = dataclasses.replace(
             training,
             classes=self.contract.classes,

@@ -157,7 +157,7 @@ def _continued(obj: Any, x: Any, labels: Array, training: Training) -> Any:
 def weights(obj: Any) -> list[Array]:
     """Coefficients and intercept of a linear model (last step of a pipeline)."""
     last = _last(obj)
-    if not hasattr(last, "coef_"):
+    if not hasattr(last, "coef_") or not hasattr(last, "intercept_") or hasattr(last, "dual_coef_"):
         raise BadSetting(f"{type(last).__name__} has no coefficients to read.", "Only linear models have.")
     return [np.asarray(last.coef_), np.asarray(last.intercept_)]
 
@@ -167,8 +167,26 @@ def with_weights(obj: Any, weights: Sequence[Array]) -> Any:
 
     model = copy.deepcopy(obj)
     last = _last(model)
-    last.coef_, last.intercept_ = (np.asarray(w, dtype=np.float64) for w in weights)
+    last.coef_, last.intercept_ = (np.array(w, dtype=np.float64) for w in weights)
     return model
+
+
+def combined(objs: Sequence[Any], shares: Sequence[float]) -> Any:
+    """One linear model whose raw output is the weighted mean of theirs, by its coefficients.
+
+    Raises BadSetting for other estimators, or where labels or the steps before the last differ.
+    """
+    import joblib
+
+    first = objs[0]
+    for other in objs[1:]:
+        labels = [getattr(o, "classes_", np.empty(0)).tolist() for o in (first, other)]
+        before = [joblib.hash(o.steps[:-1]) if hasattr(o, "steps") else "" for o in (first, other)]
+        if type(_last(other)) is not type(_last(first)) or labels[0] != labels[1] or before[0] != before[1]:
+            raise BadSetting("Linear models can be combined when kind, labels and the steps before agree.")
+    total = float(sum(shares))
+    parts = zip(*(weights(obj) for obj in objs), strict=True)
+    return with_weights(first, [sum(s / total * w for s, w in zip(shares, same, strict=True)) for same in parts])
 
 
 def _weights(model: Any, training: Training) -> dict[str, Array]:

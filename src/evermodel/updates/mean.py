@@ -42,6 +42,7 @@ def mean(
             f"mean needs models that can be put side by side: boosters, linear ones. Got a {name} model.",
             "Use --with refit --set half_life=2.",
         )
+    framework.combined([champion.obj], [1.0])  # refuses what cannot be combined before two trainings, not after
     everything = ctx.change("refit", parents, data)
     recent = ctx.change("refit", parents, data, half_life=half_life)
     return dataclasses.replace(recent, obj=framework.combined([everything.obj, recent.obj], [share, 1.0 - share]))

@@ -6,14 +6,17 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Annotated
 
+import numpy as np
+
 from evermodel.core.change import Context, Split
 from evermodel.core.errors import BadSetting
 from evermodel.core.framework import Weighted
 from evermodel.core.model import Model
 from evermodel.core.settings import In
-from evermodel.core.training import Epoch
+from evermodel.core.training import ignore_epoch
 
 __all__ = ["shrink_perturb"]
+FEW = 64
 
 
 def shrink_perturb(
@@ -42,9 +45,9 @@ def shrink_perturb(
         name = framework.__name__.rsplit(".", 1)[-1]
         raise BadSetting(f"shrink_perturb needs a network. Got a {name} model.", "Use --with refit.")
     rows = data.new if data.kept is None else data.kept.with_rows(data.new)
-    # One pass over few rows: the framework gives freshly initialised weights only by training.
-    few = dataclasses.replace(ctx, on_epoch=_unheard)
-    started = champion.fitted(data.new.rows(_first(len(data.new))), few.training(champion, None, epochs=1), fresh=True)
+    # With a learning rate of 0 a fresh training ends where it began: at freshly initialised weights.
+    still = dataclasses.replace(ctx, on_epoch=ignore_epoch).training(champion, None, epochs=1, learning_rate=0.0)
+    started = champion.fitted(rows.rows(np.arange(min(len(rows), FEW))), still, fresh=True)
     pairs = zip(framework.weights(champion.obj), framework.weights(started.obj), strict=True)
     mixed = framework.with_weights(champion.obj, [shrink * w + perturb * fresh for w, fresh in pairs])
     begun = dataclasses.replace(champion, obj=mixed)
