@@ -19,8 +19,8 @@ from evermodel.core.table import Table
 from evermodel.loop.home import champion_of, open_home
 from evermodel.loop.judging import pair
 from evermodel.loop.memory import read_memory
-from evermodel.loop.results import Score, Shown, score_line
-from evermodel.loop.showing import shown_scores
+from evermodel.loop.results import Score, Shown, score_lines
+from evermodel.loop.showing import shown_scores, told_reasons
 from evermodel.loop.splitting import without_known
 from evermodel.loop.versions import load_version
 
@@ -41,8 +41,7 @@ class Judged(Shown):
 
     def lines(self) -> list[str]:
         head = f"{self.decision}: {self.name} {self.challenger} against {self.champion}"
-        rows = [score_line(where, m, s) for where, by in self.scores.items() for m, s in by.items()]
-        return [head, *rows, *(f"  because  {r}" for r in self.reasons)]
+        return [head, *score_lines(self.scores, self.metric), *(f"  because  {r}" for r in self.reasons)]
 
 
 def judge(
@@ -72,7 +71,7 @@ def judge(
     verdict = judge_pair(scores, margin=margin)
     return Judged(
         name, verdict.decision, champion.version, version, scores.metric, shown_scores(scores),
-        tuple(r.text for r in verdict.reasons), verdict.rows_needed, time.monotonic() - began,
+        told_reasons(verdict), verdict.rows_needed, time.monotonic() - began,
     )  # fmt: skip
 
 

@@ -117,9 +117,15 @@ class Updated(Shown):
         said = {"promote": "promoted", "hold": "held", "reject": "rejected", "invalid": "not judged"}[self.decision]
         made = f"{self.change}" + "".join(f" {k}={v}" for k, v in self.settings.items())
         head = f"{said}: {self.name} {self.challenger or '(nothing made)'} ({made}) against {self.champion}"
-        rows = [score_line(where, m, s) for where, by in self.scores.items() for m, s in by.items()]
+        rows = score_lines(self.scores, self.metric)
         tail = [f"  saved    {self.saved} holds {self.in_service}"] if self.saved else []
         return [head, *rows, *(f"  because  {r}" for r in self.reasons), f"  serving  {self.in_service}", *tail]
+
+
+def score_lines(scores: Mapping[str, Mapping[str, Score]], metric: str) -> list[str]:
+    """The deciding metric and the two people ask for next; the rest is in the JSON and the report."""
+    first = dict.fromkeys((metric, "accuracy", "log_loss", "mae"))
+    return [score_line(where, m, by[m]) for where, by in scores.items() for m in first if m in by]
 
 
 def score_line(where: str, metric: str, s: Score) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evermodel.core.comparing import compare
-from evermodel.core.judgement import PairedScores
+from evermodel.core.judgement import PairedScores, Verdict
 from evermodel.loop.results import Score
 from evermodel.loop.scoring import metrics_for
 
@@ -19,3 +19,8 @@ def shown_scores(scores: PairedScores) -> dict[str, dict[str, Score]]:
             c = compare(metric, rows, seed=scores.seed)
             shown[where][metric] = Score(c.champion, c.challenger, c.difference, c.low, c.high, c.n)
     return shown
+
+
+def told_reasons(verdict: Verdict) -> tuple[str, ...]:
+    """The reasons worth a person's time: those that decided, and those with numbers behind them."""
+    return tuple(r.text for r in verdict.reasons if r.finding != "pass" or r.comparison is not None)

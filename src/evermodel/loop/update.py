@@ -18,7 +18,7 @@ from evermodel.loop.prepare import data_facts, prepare
 from evermodel.loop.record import record
 from evermodel.loop.results import Updated
 from evermodel.loop.shortest import is_model, take_in
-from evermodel.loop.showing import shown_scores
+from evermodel.loop.showing import shown_scores, told_reasons
 from evermodel.loop.use import save
 
 
@@ -70,7 +70,7 @@ def update(
         settings=judged.recipe.settings,
         metric=scores.metric,
         scores=shown_scores(scores),
-        reasons=tuple(r.text for r in verdict.reasons),
+        reasons=told_reasons(verdict),
         rows_needed=verdict.rows_needed,
         candidates=candidates(prepared, judged, scores, context),
         data=data_facts(prepared),

@@ -1,0 +1,206 @@
+"""Adopt, update, judge, promote, roll back: on real models, from end to end."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+
+import numpy as np
+import polars as pl
+import pytest
+
+import evermodel
+from evermodel.core.errors import AskedWrongly, BadData, BadModel, ContractBroken, Moved, NoData, NotFound
+from evermodel.loop.home import open_home
+from evermodel.loop.memory import read_memory
+from tests.loop.conftest import rows
+
+
+def test_a_stale_model_is_updated_and_promoted(adopted):
+    done = evermodel.update("m", rows(1500, 3, angle=1.2), home=adopted)
+    assert (done.decision, done.champion, done.challenger, done.in_service) == ("promote", "v1", "v2", "v2")
+    new = done.scores["new"]["auc"]
+    assert new.difference == pytest.approx(new.challenger - new.champion)
+    assert new.low < new.difference < new.high
+    before = evermodel.evaluate("m", rows(1500, 4, angle=1.2), version="v1", home=adopted)
+    after = evermodel.evaluate("m", rows(1500, 4, angle=1.2), home=adopted)
+    assert after.scores["auc"] > before.scores["auc"] + 0.05
+    assert [c.change for c in done.candidates][:2] == ["none", "recalibrate"]
+
+
+def test_the_json_has_what_is_promised(adopted):
+    done = json.loads(evermodel.update("m", rows(400, 3), home=adopted).to_json())
+    for key in ("decision", "champion", "challenger", "change", "scores", "reasons", "rows_needed", "candidates", "seconds"):
+        assert key in done
+
+
+def test_a_challenger_without_a_gain_is_not_promoted_by_name(adopted):
+    done = evermodel.update("m", rows(300, 5), with_="refit", settings={"window": 1}, home=adopted)
+    assert done.decision in ("hold", "reject")
+    assert done.in_service == "v1"
+    assert done.challenger == "v2"
+
+
+def test_rollback_goes_back_and_back(adopted):
+    for seed in (3, 4):
+        assert evermodel.update("m", rows(1500, seed, angle=0.6 * seed), home=adopted).decision == "promote"
+    assert evermodel.rollback("m", home=adopted).version == "v2"
+    assert evermodel.rollback("m", home=adopted).version == "v1"
+    with pytest.raises(AskedWrongly, match="nothing to go back to"):
+        evermodel.rollback("m", home=adopted)
+    assert evermodel.promote("m", "v3", home=adopted).was == "v1"
+    with pytest.raises(NotFound, match="There is: v1, v2, v3"):
+        evermodel.promote("m", "v9", home=adopted)
+
+
+def test_judge_moves_nothing(adopted):
+    evermodel.update("m", rows(1500, 3, angle=1.2), home=adopted)
+    judged = evermodel.judge("m", "v1", rows(1200, 6, angle=1.2), home=adopted)
+    assert judged.decision == "reject"
+    assert evermodel.show("m", home=adopted).rows[1]["serving"] == "*"
+    with pytest.raises(AskedWrongly, match="champion itself"):
+        evermodel.judge("m", "v2", home=adopted)
+
+
+def test_the_same_rows_twice_are_no_evidence(adopted):
+    new = rows(500, 3)
+    evermodel.update("m", new, home=adopted)
+    with pytest.raises(NoData, match="known before"):
+        evermodel.update("m", new, home=adopted)
+
+
+def test_dry_run_changes_nothing(adopted):
+    done = evermodel.update("m", rows(1500, 3, angle=1.2), dry_run=True, home=adopted)
+    assert done.decision == "promote"
+    store = open_home(adopted)
+    assert (store.at("m", "champion"), len(store.cards("m")), len(store.log("m"))) == ("v1", 1, 1)
+
+
+def test_judged_rows_are_never_trained_on_before_the_verdict(adopted, monkeypatch):
+    from evermodel.loop import making
+
+    seen = {}
+    real = making.make
+
+    def spy(recipe, prepared, context):
+        seen["trained"] = set(prepared.split().new.frame["when"]) | set(prepared.split().kept.frame["when"])
+        seen["judged"] = set(prepared.judging.frame["when"])
+        seen["past"] = set(prepared.past.frame["when"])
+        return real(recipe, prepared, context)
+
+    monkeypatch.setattr("evermodel.loop.update.make", spy)
+    evermodel.update("m", rows(500, 3), home=adopted)
+    assert not seen["trained"] & (seen["judged"] | seen["past"])
+    newest = sorted(rows(500, 3)["when"])[-150:]
+    assert seen["judged"] == set(newest)
+
+
+def test_predict_keeps_every_row_in_order(adopted, tmp_path):
+    frame = rows(50, 7).drop("y").with_columns(id=pl.Series([f"r{i}" for i in range(50)][::-1]))
+    frame[7, "a"] = None
+    frame[8, "kind"] = "violet"
+    done = evermodel.predict("m", frame, to=tmp_path / "p.csv", home=adopted)
+    found = pl.read_csv(tmp_path / "p.csv")
+    assert found["id"].to_list() == frame["id"].to_list()
+    assert done.columns == ("id", "prediction", "p_0", "p_1")
+    assert found.select("p_0", "p_1").sum_horizontal().to_numpy() == pytest.approx(np.ones(50), abs=1e-5)
+
+
+def test_a_saved_model_is_the_champion(adopted, tmp_path):
+    import lightgbm
+
+    saved = evermodel.save("m", to=tmp_path / "updated.txt", home=adopted)
+    assert lightgbm.Booster(model_file=saved.files[0]).num_trees() == 30
+    again = evermodel.adopt(
+        saved.files[0], data=rows(1500, 2), target="y", name="again", time="when", transform=saved.files[1], home=adopted
+    )
+    evermodel.predict("m", rows(60, 9), to=tmp_path / "a.parquet", home=adopted)
+    evermodel.predict(again.name, rows(60, 9), to=tmp_path / "b.parquet", home=adopted)
+    assert pl.read_parquet(tmp_path / "a.parquet").equals(pl.read_parquet(tmp_path / "b.parquet"))
+
+
+def test_new_categories_get_new_codes_and_old_rows_keep_theirs(adopted):
+    new = rows(1500, 3, angle=1.2)
+    new = new.with_columns(kind=pl.when(pl.int_range(pl.len()) % 5 == 0).then(pl.lit("amber")).otherwise("kind"))
+    before = evermodel.evaluate("m", rows(800, 8), home=adopted).scores["auc"]
+    done = evermodel.update("m", new, home=adopted)
+    assert any("amber" in str(d) for d in done.data["differences"])
+    assert evermodel.evaluate("m", rows(800, 8), version="v1", home=adopted).scores["auc"] == before
+
+
+def test_a_column_in_another_unit_is_an_incident(adopted):
+    with pytest.raises(ContractBroken, match="b"):
+        evermodel.update("m", rows(500, 3).with_columns(b=pl.col("b") * 1000), home=adopted)
+    assert len(open_home(adopted).log("m")) == 1
+
+
+def test_wrong_labels_are_set_aside_and_tried_again(adopted):
+    evermodel.update("m", rows(1500, 3), home=adopted)
+    poisoned = rows(600, 4)
+    noise = pl.Series(np.random.default_rng(0).integers(0, 2, 600))
+    done = evermodel.update("m", poisoned.with_columns(y=noise), home=adopted)
+    assert done.decision == "invalid"
+    memory = read_memory(open_home(adopted), "m")
+    assert (len(memory.blocks), len(memory.aside)) == (2, 1)
+    evermodel.update("m", rows(3000, 5), home=adopted)
+    assert read_memory(open_home(adopted), "m").aside == ()
+
+
+def test_a_model_that_knows_nothing_of_these_rows_is_refused(booster, tmp_path):
+    noise = rows(1500, 2).with_columns(y=pl.Series(np.random.default_rng(0).integers(0, 2, 1500)))
+    with pytest.raises(BadModel, match="trivial baseline"):
+        evermodel.adopt(booster, data=noise, target="y", name="m", time="when", home=tmp_path / "h")
+    assert open_home(tmp_path / "h").models() == []
+
+
+def test_one_class_cannot_judge(adopted):
+    with pytest.raises(BadData, match="one class"):
+        evermodel.update("m", rows(300, 3).with_columns(y=pl.lit(1)), home=adopted)
+
+
+def test_the_shortest_way(booster, tmp_path):
+    done = evermodel.update(
+        booster, rows(3000, 3, angle=1.0), target="y", time="when", to=tmp_path / "updated.txt", home=tmp_path / "h"
+    )
+    assert done.name == "existing_model"
+    assert (tmp_path / "updated.txt").exists()
+    assert done.saved
+    again = evermodel.update(booster, rows(800, 4, angle=1.0), target="y", time="when", home=tmp_path / "h")
+    assert again.champion == done.in_service
+
+
+def _update(home, seed, results):
+    try:
+        results.put(evermodel.update("m", rows(1500, seed, angle=1.2), home=home).decision)
+    except Moved:
+        results.put("moved")
+
+
+def test_of_two_updates_at_once_one_wins_and_one_says_so(adopted):
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    both = [context.Process(target=_update, args=(adopted, seed, results)) for seed in (3, 4)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    found = sorted(results.get(timeout=10) for _ in both)
+    # where the machine ran them one after the other, the second met the first's champion
+    assert found in (["moved", "promote"], ["promote", "promote"], ["hold", "promote"], ["promote", "reject"])
+    store = open_home(adopted)
+    served = [e for e in store.log("m") if e.kind == "promoted"]
+    assert store.at("m", "champion") == served[-1].facts["version"]
+
+
+@pytest.mark.parametrize("after", [0.05, 0.4, 0.8])
+def test_killed_in_mid_update_the_champion_predicts_and_the_next_update_works(adopted, tmp_path, after):
+    process = multiprocessing.get_context("fork").Process(target=_update, args=(adopted, 3, multiprocessing.Queue()))
+    process.start()
+    time.sleep(after)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    evermodel.predict("m", rows(20, 9), to=tmp_path / "p.csv", home=adopted)
+    assert evermodel.update("m", rows(800, 5, angle=1.2), home=adopted).challenger is not None
