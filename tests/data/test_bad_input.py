@@ -158,12 +158,10 @@ def test_source_is_refused_in_words(
 
 def test_a_query_leaves_the_database_as_it_was(tmp_path: Path) -> None:
     for query in ("DROP TABLE t", "SELECT 1; DELETE FROM t", "INSERT INTO t VALUES (1, 1)"):
+        folder = tmp_path / query[:4].strip()
+        folder.mkdir()
         with pytest.raises(BadData):
-            scan(
-                sql(query)(
-                    Path(tmp_path / query[:4].strip()) if (tmp_path / query[:4].strip()).mkdir() is None else tmp_path
-                )
-            )
+            scan(sql(query)(folder))
     with sqlite3.connect(tmp_path / "DROP" / "x.db") as db:
         assert db.execute("SELECT count(*) FROM t").fetchone() == (2,)
 
