@@ -51,7 +51,7 @@ def scan(source: Any, **settings: Any) -> pl.LazyFrame:
     plug = plugs.function("sources", name)
     with reading(f"{given}" if path is not None or isinstance(source, str) else f"The given {type(source).__name__}"):
         frame: pl.LazyFrame = plug(given, **read_settings(plug, settings))
-        _check_columns(frame.collect_schema())
+        check_columns(frame.collect_schema())
         if not frame.head(1).collect(engine="streaming").height:
             raise NoData(f"{given if path is not None else 'The source'} has columns, but no rows.")
     return frame
@@ -119,7 +119,8 @@ def _check_signs(path: Path, plug: str) -> None:
             raise BadData(f"{path} is named {path.suffix}, but holds {what}.", "Unpack, convert or rename it first.")
 
 
-def _check_columns(schema: pl.Schema) -> None:
+def check_columns(schema: pl.Schema) -> None:
+    """Raises BadData for too many columns, nested ones, and names that polars takes for patterns."""
     if len(schema) > MOST_COLUMNS:
         raise BadData(f"There are {len(schema):,} columns; at most {MOST_COLUMNS:,} are read.")
     if not len(schema):

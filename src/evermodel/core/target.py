@@ -113,4 +113,5 @@ def class_code(column: pl.Expr, dtype: pl.DataType, classes: tuple[Any, ...]) ->
     """A label's place among the classes as Int64; null for a missing or unknown one."""
     known = [class_text(c) for c in classes]
     text = label_text(column, dtype, classes)
-    return text.replace_strict(known, list(range(len(known))), default=None, return_dtype=pl.Int64)
+    # not replace_strict: polars' streaming engine would hold all rows in memory for it
+    return text.cast(pl.Enum(known), strict=False).to_physical().cast(pl.Int64)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import polars as pl
 
-from evermodel.core.reading import collect
+from evermodel.core.reading import check_columns, collect
 from evermodel.core.values import is_nothing, moment_from_text, number_from_text, plain_number, proves_decimal_comma
 
 LOOK = 5_000  # rows that rule out most types before all rows are read
@@ -45,7 +45,9 @@ def typed(frame: pl.LazyFrame) -> pl.LazyFrame:
 
     Values missing by their word ("NA", "?") become null there. One streaming pass over the columns in question.
     """
-    texts = [name for name, dtype in frame.collect_schema().items() if dtype == pl.String]
+    schema = frame.collect_schema()
+    check_columns(schema)
+    texts = [name for name, dtype in schema.items() if dtype == pl.String]
     if not texts:
         return frame
     looked = _settled(frame.head(LOOK), {n: tuple(_TYPES) for n in texts}, proof=False)
