@@ -48,7 +48,7 @@ def write(to: Path, rows: int, step: int = 250_000) -> None:
     """The file, a quarter of a million rows at a time."""
     from polars.io.plugins import register_io_source
 
-    def source(columns: object, predicate: object, n_rows: object, batch: object):  # noqa: ANN202
+    def source(columns: object, predicate: object, n_rows: object, batch: object):
         for at in range(0, rows, step):
             yield piece(min(step, rows - at), at)
 

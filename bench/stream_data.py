@@ -50,7 +50,8 @@ def bank_marketing() -> Stream:
 
 def bike_sharing() -> Stream:
     frame = read("bike_sharing_hourly").drop("rentals_casual", "rentals_registered", "year_index")
-    frame = frame.with_columns(pl.col("hour", "weekday", "weather_situation").cast(pl.String))
+    named = ("hour", "weekday", "weather_situation")  # categories by their meaning
+    frame = frame.with_columns(pl.format(c[0] + "{}", pl.col(c)).alias(c) for c in named)
     adopting = {"time": "timestamp", "task": "regression"}
     return Stream("bike_sharing", equal_blocks(frame), "rentals", "r2", "regression", adopting, series=True)
 
@@ -81,7 +82,7 @@ def traffic_signs() -> Stream:
         first = tracks[: len(tracks) // 2].implode()
         halves += [part.filter(pl.col("track").is_in(first)), part.filter(~pl.col("track").is_in(first))]
     blocks = tuple(
-        b.select("png", "track", pl.col("sign_class").cast(pl.String))
+        b.select("png", "track", pl.format("sign {}", "sign_class").alias("sign_class"))
         for b in (frame.filter(pl.col("condition") == "1_bright"), *halves)
     )
     adopting = {"entity": "track", "shuffled": True}

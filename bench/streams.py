@@ -90,7 +90,7 @@ def run(stream: Stream, kind: str, seed: int) -> Run:
                 began = time.monotonic()
                 models[strategy] = fixed(strategy, deployed, list(stream.blocks[: t + 1]), models[strategy], seed)
                 seconds[strategy] += time.monotonic() - began
-            done = evermodel.update(name, stream.blocks[t], home=home, seed=seed)
+            done = evermodel.update(name, stream.blocks[t], home=home, seed=seed, metric=stream.metric)
             seconds["auto"] += done.training_seconds
             decisions.append(done.decision)
             models["auto"] = load_version(store, champion_of(store, name))

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from evermodel.core import row_cleaning
-from evermodel.core.column_cleaning import REPEATED, counts, suspects, value
+from evermodel.core.column_cleaning import REPEATED, counts, stand_in_counts, value
 from evermodel.core.contract import Contract
 from evermodel.core.digests import digest_frame
 from evermodel.core.errors import ContractBroken, NoData, NotFound
@@ -90,10 +90,11 @@ def clean(frame: pl.LazyFrame, contract: Contract, *, labelled: bool, keep: tupl
     counted = _count(frame, contract, schema, labelled)
     if not counted["rows"]:
         raise NoData("There are no rows.")
-    done, stand_ins = _done(contract, counted)
+    stand_ins = _stand_ins(frame, contract, schema, counted)
+    done = _done(contract, counted, stand_ins)
     notes = _column_notes(contract, counted, done)
     rows = row_cleaning.choose(frame, contract, schema, counted, labelled=labelled)
-    exprs = [value(c, schema[c.name], stand_ins[c.name]) for c in contract.columns]
+    exprs = [value(c, schema[c.name], tuple(stand_ins.get(c.name, ()))) for c in contract.columns]
     taken = set(contract.names)
     extra = row_cleaning.role_columns(contract, schema, frame, labelled=labelled)
     exprs += [e.alias(n) for n, e in extra.items() if n not in taken]
@@ -142,18 +143,35 @@ def _count(frame: pl.LazyFrame, contract: Contract, schema: pl.Schema, labelled:
     return collect(frame.select(exprs)).row(0, named=True)
 
 
-def _done(contract: Contract, counted: Mapping[str, Any]) -> tuple[tuple[Done, ...], dict[str, tuple[float, ...]]]:
-    done, stand_ins = [], {}
+def _stand_ins(
+    frame: pl.LazyFrame, contract: Contract, schema: pl.Schema, counted: Mapping[str, Any]
+) -> dict[str, dict[float, int]]:
+    """Column -> stand-ins that occur repeatedly, and how often; a pass over the columns with values far outside."""
+    far = [c for i, c in enumerate(contract.columns) if (counted.get(f"{i}.far") or 0) >= REPEATED]
+    if not far:
+        return {}
+    exprs = [e.alias(f"{i}={s}") for i, c in enumerate(far) for s, e in stand_in_counts(c, schema[c.name]).items()]
+    row = collect(frame.select(exprs)).row(0, named=True)
+    found: dict[str, dict[float, int]] = {}
+    for key, n in row.items():
+        place, _, stand_in = key.partition("=")
+        if n >= REPEATED:
+            found.setdefault(far[int(place)].name, {})[float(stand_in)] = int(n)
+    return found
+
+
+def _done(
+    contract: Contract, counted: Mapping[str, Any], stand_ins: Mapping[str, Mapping[float, int]]
+) -> tuple[Done, ...]:
+    done = []
+    names = [f.name for f in dataclasses.fields(Done) if f.name != "column"]
     for i, c in enumerate(contract.columns):
-        found = tuple(s for s in suspects(c) if counted[f"{i}.={s}"] >= REPEATED)
-        stood = sum(int(counted[f"{i}.={s}"]) for s in found)
-        stand_ins[c.name] = found
-        names = [f.name for f in dataclasses.fields(Done) if f.name != "column"]
+        stood = sum(stand_ins.get(c.name, {}).values())
         facts = {k: int(counted.get(f"{i}.{k}") or 0) for k in names}
         facts["impossible"] += stood
         facts["missing"] += stood
         done.append(Done(c.name, **facts))
-    return tuple(done), stand_ins
+    return tuple(done)
 
 
 def _column_notes(contract: Contract, counted: Mapping[str, Any], done: tuple[Done, ...]) -> list[str]:

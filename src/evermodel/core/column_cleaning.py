@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import operator
-
 import polars as pl
 
 from evermodel.core.contract import Column
@@ -47,16 +44,23 @@ def value(column: Column, dtype: pl.DataType, stand_ins: tuple[float, ...]) -> p
     return found.alias(column.name)
 
 
-def suspects(column: Column) -> tuple[float, ...]:
-    """The stand-ins that lie more than one whole range outside of what the reference rows held."""
+def far_outside(column: Column, found: pl.Expr) -> pl.Expr | None:
+    """Whether a value lies more than one whole range outside of what the reference rows held; None if unknown."""
     if column.kind != "number" or column.low is None or column.high is None or column.high <= column.low:
-        return ()
+        return None
     width = column.high - column.low
-    return tuple(s for s in STAND_INS if s < column.low - width or s > column.high + width)
+    return (found < column.low - width) | (found > column.high + width)
+
+
+def stand_in_counts(column: Column, dtype: pl.DataType) -> dict[float, pl.Expr]:
+    """How often each stand-in occurs far outside the known range."""
+    found = raw_value(column, dtype)
+    far = far_outside(column, found)
+    return {} if far is None else {s: ((found == s) & far).sum() for s in STAND_INS}
 
 
 def counts(column: Column, dtype: pl.DataType) -> dict[str, pl.Expr]:
-    """What to count in one pass: what was done, by kind; each suspect ("=-999.0"); the least and greatest value."""
+    """What to count in one pass: what was done, by kind; values far outside; the least and greatest value."""
     here, found = pl.col(column.name), raw_value(column, dtype)
     counted: dict[str, pl.Expr] = {}
     if dtype in TEXTS:
@@ -72,13 +76,10 @@ def counts(column: Column, dtype: pl.DataType) -> dict[str, pl.Expr]:
         counted["infinite"] = found.is_infinite().sum()
         counted["impossible"] = (found.is_finite() & (found.abs() > LARGEST)).sum()
         usable = pl.when(found.is_finite() & (found.abs() <= LARGEST)).then(found)
-        for s in suspects(column):
-            counted[f"={s}"] = (found == s).sum()
+        far = far_outside(column, found)
+        if far is not None:
+            counted["far"] = far.sum()
     counted["missing"] = usable.is_null().sum()
     if column.kind not in ("image", "text"):
         counted["least"], counted["greatest"] = usable.min(), usable.max()
     return counted
-
-
-def any_of(conditions: list[pl.Expr]) -> pl.Expr:
-    return functools.reduce(operator.or_, conditions, pl.lit(False))

@@ -1,6 +1,6 @@
 """Compares both models on the same rows by one metric, with the interval of the difference.
 
-A metric's file offers a function of its name, ``HIGHER_IS_BETTER``, ``TASKS``, ``LABEL``, ``MARGIN_UNIT``, and if it can
+A metric's file offers a function of its name, HIGHER_IS_BETTER, TASKS, LABEL and MARGIN_UNIT; where it can,
 ``sums(y, p) -> (n, s)`` with ``of_sums((…, s)) -> (…)`` (fast bootstrap) or ``influence(y, p) -> (n,)`` (DeLong).
 """
 
@@ -36,9 +36,16 @@ def compare(
     accuracy under groups, the paired bootstrap, groups drawn whole. Rows of a series: give ``resampling.stretches(n)``
     as groups. What the rows do not determine is NaN. Raises BadData where predictions are not finite.
     """
-    plug = plugs.module("metrics", metric)
+    return compare_by(plugs.module("metrics", metric), rows, confidence=confidence, seed=seed, resamples=resamples)
+
+
+def compare_by(
+    plug: Any, rows: PairedRows, /, *, confidence: float = 0.95, seed: int = 0, resamples: int | None = None
+) -> Comparison:
+    """The same with the metric's module itself, installed or not."""
+    metric = plug.__name__.rpartition(".")[2]
+    score = getattr(plug, metric)
     rows = _in_order(rows)
-    score = plugs.function("metrics", metric)
     champion, challenger = score(rows.y, rows.champion), score(rows.y, rows.challenger)
     kept: dict[str, Any] = {"metric": metric, "n": len(rows), "higher_is_better": plug.HIGHER_IS_BETTER}
     kept |= {"confidence": confidence, "champion": champion, "challenger": challenger}

@@ -14,9 +14,10 @@ from evermodel.core.judgement import Comparison, Decision, Finding, PairedRows, 
 from evermodel.core.settings import read_settings, settings_of
 from evermodel.core.table import Array
 
-Goal = Literal["better", "not_worse_and_cheaper"]
+Goal = Literal["better", "not_worse_and_cheaper", "refreshed"]
 GATES: dict[str, tuple[str, ...]] = {
     "better": ("skill", "better", "not_worse", "slices"),
+    "refreshed": ("skill", "harmless", "slices"),
     "not_worse_and_cheaper": ("skill", "not_worse", "slices", "cheaper"),
 }
 DECISIONS: tuple[tuple[Finding, Decision], ...] = (("invalid", "invalid"), ("fail", "reject"), ("hold", "hold"))

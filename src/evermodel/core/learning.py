@@ -84,7 +84,12 @@ def _columns(
         column = _column(values, dtype, named, notes)
         if column is not None:
             found.append(column)
-    return _with_categories(frame, _with_numbers(frame, found, inputs), inputs, rows, named=named, notes=notes)
+    measured = _with_numbers(frame, found, inputs)
+    if not named:
+        empty = [c.name for c in measured if c.kind == "number" and c.low is None]
+        notes += [f"{n}: left out, there is no value in it." for n in empty]
+        measured = [c for c in measured if c.name not in empty]
+    return _with_categories(frame, measured, inputs, rows, named=named, notes=notes)
 
 
 def _column(sample: pl.Series, dtype: pl.DataType, named: bool, notes: list[str]) -> Column | None:

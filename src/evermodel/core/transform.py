@@ -80,7 +80,7 @@ class Transform:
 
     def fitted(self, frame: pl.DataFrame, contract: Contract) -> Transform:
         """The same encoding and scaling, its numbers learnt anew from ``frame``, categories as in the contract."""
-        if self.layout == "image":
+        if self.layout != "matrix":
             return self
         features = tuple(self._fitted_feature(f, frame, contract) for f in self.features)
         return dataclasses.replace(self, features=features)

@@ -2,77 +2,80 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import polars as pl
 
 from evermodel.core.reading import collect
 from evermodel.core.values import is_nothing, moment_from_text, number_from_text, plain_number, proves_decimal_comma
 
+LOOK = 5_000  # rows that rule out most types before all rows are read
+
+
+def _whole(c: pl.Expr) -> pl.Expr:
+    return c.str.strip_chars().cast(pl.Int64, strict=False)
+
+
+def _truth(c: pl.Expr) -> pl.Expr:
+    low = c.str.strip_chars().str.to_lowercase()
+    return pl.when(low == "true").then(True).when(low == "false").then(False).otherwise(None)
+
+
+def _point(c: pl.Expr) -> pl.Expr:
+    return number_from_text(c)
+
+
+def _comma(c: pl.Expr) -> pl.Expr:
+    return number_from_text(c, decimal_comma=True)
+
+
+# In the order in which they are tried; the first that reads every value is the column's type.
+_TYPES: dict[str, Callable[[pl.Expr], pl.Expr]] = {
+    "whole": _whole,
+    "number": plain_number,
+    "truth": _truth,
+    "comma": _comma,
+    "point": _point,
+    "moment": moment_from_text,
+}
+
 
 def typed(frame: pl.LazyFrame) -> pl.LazyFrame:
     """``frame`` with each text column as whole numbers, numbers, truth or moments where every value is one.
 
-    Values missing by their word ("NA", "?") become null there. Two passes at most, streaming.
+    Values missing by their word ("NA", "?") become null there. One streaming pass over the columns in question.
     """
     texts = [name for name, dtype in frame.collect_schema().items() if dtype == pl.String]
     if not texts:
         return frame
-    first = _counts(frame, texts, _plain_counts)
-    exprs = {n: _plain_type(pl.col(n), first[n]) for n in texts}
-    rest = [n for n in texts if exprs[n] is None and first[n]["present"]]
-    if rest:
-        second = _counts(frame, rest, _written_counts)
-        exprs |= {n: _written_type(pl.col(n), second[n]) for n in rest}
-    return frame.with_columns([e.alias(n) for n, e in exprs.items() if e is not None])
+    looked = _settled(frame.head(LOOK), {n: tuple(_TYPES) for n in texts}, proof=False)
+    asked = {n: _asked(kinds) for n, kinds in looked.items() if kinds}
+    found = _settled(frame, asked, proof=True) if asked else {}
+    missed = {n: looked[n] for n, kinds in found.items() if not kinds and asked[n] != looked[n]}
+    found |= _settled(frame, missed, proof=True) if missed else {}
+    return frame.with_columns(_TYPES[kinds[0]](pl.col(n)).alias(n) for n, kinds in found.items() if kinds)
 
 
-def _counts(frame: pl.LazyFrame, names: list[str], count: Any) -> dict[str, dict[str, int]]:
-    exprs = [e.alias(f"{i}.{k}") for i, n in enumerate(names) for k, e in count(pl.col(n)).items()]
+def _asked(kinds: tuple[str, ...]) -> tuple[str, ...]:
+    """The cheap types alone where one of them is still possible: what they read, the others read alike."""
+    return tuple(k for k in kinds if k in ("whole", "number")) or kinds
+
+
+def _settled(frame: pl.LazyFrame, asked: dict[str, tuple[str, ...]], *, proof: bool) -> dict[str, tuple[str, ...]]:
+    """Column -> those of the asked types that read all its values; with ``proof``, a decimal comma must be proved."""
+    exprs: list[pl.Expr] = []
+    for i, (name, kinds) in enumerate(asked.items()):
+        c = pl.col(name)
+        for kind in kinds:
+            failed = c.filter(c.is_not_null() & _TYPES[kind](c).is_null())
+            exprs.append((~is_nothing(failed)).any().alias(f"{i}.{kind}"))
+        some = pl.any_horizontal(_TYPES[kind](c).is_not_null().any() for kind in kinds) if proof else pl.lit(True)
+        exprs.append(some.alias(f"{i}.some"))  # a column of nothing stays text
+        if "comma" in kinds and proof:
+            exprs.append(proves_decimal_comma(c).any().alias(f"{i}.proof"))
     row = collect(frame.select(exprs)).row(0, named=True)
-    keys = list(count(pl.col("x")))
-    return {n: {k: int(row[f"{i}.{k}"] or 0) for k in keys} for i, n in enumerate(names)}
-
-
-def _plain_counts(c: pl.Expr) -> dict[str, pl.Expr]:
-    there = ~is_nothing(c)
-    return {
-        "present": there.sum(),
-        "whole": (there & c.str.strip_chars().cast(pl.Int64, strict=False).is_not_null()).sum(),
-        "number": (there & plain_number(c).is_not_null()).sum(),
-        "truth": (there & c.str.strip_chars().str.to_lowercase().is_in(["true", "false"])).sum(),
-    }
-
-
-def _plain_type(c: pl.Expr, counts: dict[str, int]) -> pl.Expr | None:
-    present = counts["present"]
-    if not present:
-        return None
-    if counts["whole"] == present:
-        return c.str.strip_chars().cast(pl.Int64, strict=False)
-    if counts["number"] == present:
-        return plain_number(c)
-    if counts["truth"] == present:
-        low = c.str.strip_chars().str.to_lowercase()
-        return pl.when(low == "true").then(True).when(low == "false").then(False).otherwise(None)
-    return None
-
-
-def _written_counts(c: pl.Expr) -> dict[str, pl.Expr]:
-    there = ~is_nothing(c)
-    return {
-        "present": there.sum(),
-        "proof": (there & proves_decimal_comma(c)).sum(),
-        "point": (there & number_from_text(c).is_not_null()).sum(),
-        "comma": (there & number_from_text(c, decimal_comma=True).is_not_null()).sum(),
-        "moment": (there & moment_from_text(c).is_not_null()).sum(),
-    }
-
-
-def _written_type(c: pl.Expr, counts: dict[str, int]) -> pl.Expr | None:
-    present = counts["present"]
-    if counts["proof"] and counts["comma"] == present:
-        return number_from_text(c, decimal_comma=True)
-    if counts["point"] == present:
-        return number_from_text(c)
-    return moment_from_text(c) if counts["moment"] == present else None
+    found = {}
+    for i, (name, kinds) in enumerate(asked.items()):
+        left = [k for k in kinds if not row[f"{i}.{k}"] and row[f"{i}.some"]]
+        found[name] = tuple(k for k in left if k != "comma" or row.get(f"{i}.proof", True))
+    return found

@@ -21,6 +21,7 @@ EXTRA = "sklearn"
 # Types of scikit-learn's own that skops does not trust by itself, and whose construction runs no code of a stranger.
 KNOWN_TYPES = frozenset(
     {
+        "numpy.dtype",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
         "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
         "sklearn._loss.link.Interval",

@@ -25,7 +25,8 @@ def slices(
     """Fails where a slice is shown worse, and its loss, shrunk towards the whole, is more than ``slice_margin``.
 
     ``error``: chance that an equal model fails anywhere, over all slices (Holm). Twenty hard gates would fail an equal
-    model nearly always. Slices of fewer than ``least`` rows are not tested. Margin: points or percent; None is 1 or 2.
+    model nearly always. Slices of fewer than ``least`` rows are not tested. Margin: points or percent; None is .5 or 1,
+    half of what the whole is allowed: the shrinking already asks for more.
     """
     compared = {
         name: compare(pair.metric, rows_at(pair.new, inside), seed=pair.seed)
@@ -40,7 +41,7 @@ def slices(
     pulled = shrunk(gains, np.array([c.standard_error**2 for c in tested.values()]), whole.gain)
     worst = None
     for (name, c), p, gain in zip(tested.items(), holm([_harm(c) for c in tested.values()]), pulled, strict=True):
-        allowed = margin_in_units(pair.metric, slice_margin, c.champion)
+        allowed = margin_in_units(pair.metric, slice_margin, c.champion) * (0.5 if slice_margin is None else 1.0)
         if p <= error and gain < -allowed and (worst is None or c.gain < worst[1].gain):
             worst = (name, c, p)
     if worst is None:

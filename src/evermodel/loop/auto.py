@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evermodel.core import plugs
-from evermodel.core.framework import Combining, LeafRefit
+from evermodel.core.framework import Combining
+from evermodel.core.judging import Goal
 from evermodel.core.settings import read_settings
 from evermodel.loop.prepare import Prepared
 
@@ -16,18 +17,20 @@ from evermodel.loop.prepare import Prepared
 class Recipe:
     """A change with its settings, and how its winner is finished on the judged rows (None: by the same again).
 
-    ``corrected``: the output is moved part of the way along which its forerunner's erred (loop/correct.py).
+    ``corrected``: the output is moved part of the way along which its forerunner's erred (loop/correct.py). ``goal``:
+    what the judge asks.
     """
 
     change: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     finish: Recipe | None = None
     corrected: bool = False
+    goal: Goal = "better"
 
 
-BLEND = Recipe("blend", finish=Recipe("finish_blend"), corrected=True)
-HALVES = Recipe("halves", {"window": 3}, corrected=True)
-REFIT = Recipe("refit", {"half_life": 2.0, "mix": 0.5}, corrected=True)
+BLEND = Recipe("blend", finish=Recipe("finish_blend"), corrected=True, goal="refreshed")
+HALVES = Recipe("halves", {"window": 3}, corrected=True, goal="refreshed")
+REFIT = Recipe("refit", {"half_life": 2.0, "mix": 0.5}, corrected=True, goal="refreshed")
 
 
 def recipe(prepared: Prepared, change: str, settings: Mapping[str, Any]) -> Recipe:

@@ -59,7 +59,7 @@ def update(
     context = Context(seed, None if budget is None else began + budget, on_epoch)
     judged = make(recipe(prepared, with_, settings or {}), prepared, context)
     scores = paired(store, prepared, judged, metric)
-    verdict = judge(scores, margin=margin)
+    verdict = judge(scores, goal=judged.recipe.goal, margin=margin)
     served = finished(prepared, judged, context) if finish and verdict.decision == "promote" else None
     result = Updated(
         name=name,

@@ -28,7 +28,7 @@ def pr_auc(y: Array, p: Array, /, *, weight: Array | None = None) -> float:
 
 def _average(positive: Array, score: Array, weight: Array) -> float:
     found = np.where(positive, weight, 0.0)
-    above, same = cumulated(-score, found)
-    called = np.add(*cumulated(-score, weight))
+    above, same = cumulated(-score, np.stack([found, weight]))  # (2, n) each: of the positive rows, of all
+    reached = above + same
     at = found > 0
-    return float((found[at] * (above + same)[at] / called[at]).sum() / found.sum())
+    return float((found[at] * reached[0, at] / reached[1, at]).sum() / found.sum())

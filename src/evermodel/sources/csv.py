@@ -107,17 +107,17 @@ def _check_lengths(source: Path, between: str, columns: int) -> None:
     """Raises BadData for the first line with more or fewer values than the header; polars sees to quoted ones."""
     if columns == 1:
         return
-    line, quotes = pl.col("line"), pl.col("line").str.contains('"', literal=True)
-    separators = line.str.count_matches(between, literal=True)
-    wrong = (separators != columns - 1) & ~quotes & (line.str.strip_chars() != "")
+    line = pl.col("line")
     lines = pl.scan_lines(source, glob=False).with_row_index("at")
-    found = lines.select(
-        odd=(line.str.count_matches('"', literal=True) % 2 == 1).any(),
-        at=pl.col("at").filter(wrong).first(),
-        has=separators.filter(wrong).first(),
-    ).collect(engine="streaming")
-    odd, at, has = found.row(0)
-    if at is not None and not odd:  # with a value over several lines, lines are not rows
+    counted = lines.with_columns(has=line.str.count_matches(between, literal=True)).filter(pl.col("has") != columns - 1)
+    plain = ~line.str.contains('"', literal=True) & (line.str.strip_chars() != "")
+    found = counted.filter(plain).select("at", "has").head(1).collect(engine="streaming")
+    if not found.height:
+        return
+    at, has = found.row(0)
+    quotes = line.str.count_matches('"', literal=True)
+    odd = lines.select((quotes % 2 == 1).any()).collect(engine="streaming").item()
+    if not odd:  # with a value over several lines, lines are not rows
         raise BadData(
             f"Line {at + 1:,} of {source} has {has + 1} values, the header {columns}.",
             "Mend the line; was the file cut off, or does a value hold the separator?",
