@@ -1,4 +1,4 @@
-"""XGBoost: what only this framework has. The laws common to all stand in test_laws.py."""
+"""XGBoost: what only this framework has. The laws common to all stand in test_framework_laws.py."""
 
 from __future__ import annotations
 

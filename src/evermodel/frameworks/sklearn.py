@@ -144,6 +144,9 @@ def _continued(obj: Any, x: Any, labels: Array, training: Training) -> Any:
     order = np.random.default_rng(training.seed)
     size = training.batch_size or 64
     known = {"classes": last.classes_} if hasattr(last, "classes_") else {}
+    if known and not np.isin(labels, last.classes_).all():
+        name = type(last).__name__
+        raise BadSetting(f"{name} cannot go on with classes that it never saw.", "Use --with refit.")
     for _ in range(training.epochs or 5):
         shuffled = order.permutation(len(labels))
         for at in range(0, len(labels), size):
