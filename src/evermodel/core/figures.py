@@ -43,7 +43,8 @@ def figures(scores: PairedScores, labels: Sequence[Any] = ()) -> dict[str, Any]:
         names = [str(c) for c in labels] if len(labels) == width else [str(i) for i in range(width)]
         found |= {"labels": names, **_of_classes(rows.y.astype(np.int64), both)}
     found["slices"] = slice_scores(scores)
-    return _rounded(found)
+    rounded: dict[str, Any] = _rounded(found)
+    return rounded
 
 
 def slice_scores(scores: PairedScores) -> list[dict[str, Any]]:

@@ -111,7 +111,8 @@ def _drift(card: Card, parent: Card | None, target: str | None) -> Drift | None:
         return None
     rows = tuple(
         DriftRow(
-            m.column, m.column == target, number(m.psi, 3), bar(m.psi / 0.5, "challenger" if m.psi >= 0.1 else "neutral"),
+            m.column, m.column == target, number(m.psi, 3),
+            bar(m.psi / 0.5, "challenger" if m.psi >= 0.1 else "neutral"),
             number(m.ks, 3), "" if m.mean is None else f"{signed(m.mean, 2)} sd",
             f"{signed(100 * m.missing, 1)} %" if abs(m.missing) >= 5e-4 else "", moved_words(m.psi),
         )

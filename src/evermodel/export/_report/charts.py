@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-Point = tuple[float, float]
+from evermodel.export._report.words import MINUS
+
+Point = tuple[float, float | None]  # None, or NaN: not known
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class Frame:
 
     def py(self, value: float) -> float:
         low, high = self.y
-        return self.height - self.bottom - (value - low) / ((high - low) or 1.0) * (
-            self.height - self.top - self.bottom
+        return (
+            self.height - self.bottom - (value - low) / ((high - low) or 1.0) * (self.height - self.top - self.bottom)
         )
 
 
@@ -51,8 +53,15 @@ def axes(frame: Frame, x_label: str, y_label: str, *, x_ticks: int = 5, y_ticks:
     for value, text in labelled(nice_ticks(*frame.y, y_ticks)):
         at = short(frame.py(value))
         parts.append(
-            Markup('<path class="grid" d="M{} {}H{}"/><text class="tick" x="{}" y="{}" text-anchor="end">{}</text>').format(
-                short(frame.left), at, short(frame.width - frame.right), short(frame.left - 6), short(frame.py(value) + 3.5), text
+            Markup(
+                '<path class="grid" d="M{} {}H{}"/><text class="tick" x="{}" y="{}" text-anchor="end">{}</text>'
+            ).format(
+                short(frame.left),
+                at,
+                short(frame.width - frame.right),
+                short(frame.left - 6),
+                short(frame.py(value) + 3.5),
+                text,
             )
         )
     floor = frame.height - frame.bottom
@@ -64,7 +73,9 @@ def axes(frame: Frame, x_label: str, y_label: str, *, x_ticks: int = 5, y_ticks:
         )
     middle = (frame.left + frame.width - frame.right) / 2
     upright = (frame.top + floor) / 2
-    parts.append(Markup('<path class="axis" d="M{} {}H{}"/>').format(frame.left, short(floor), short(frame.width - frame.right)))
+    parts.append(
+        Markup('<path class="axis" d="M{} {}H{}"/>').format(frame.left, short(floor), short(frame.width - frame.right))
+    )
     parts.append(
         Markup('<text class="name" x="{}" y="{}" text-anchor="middle">{}</text>').format(
             short(middle), short(frame.height - 6), x_label
@@ -81,7 +92,7 @@ def axes(frame: Frame, x_label: str, y_label: str, *, x_ticks: int = 5, y_ticks:
 def line(frame: Frame, points: Sequence[Point], css: str, tip: str = "") -> Markup:
     """A line through the points; where a number is not known the line is broken, never drawn at 0."""
     runs = [list(run) for known, run in itertools.groupby(points, key=known_point) if known]
-    drawn = "".join("M" + "L".join(f"{short(frame.px(x))} {short(frame.py(y))}" for x, y in run) for run in runs)
+    drawn = "".join("M" + "L".join(_place(frame, p) for p in run) for run in runs)
     return Markup('<path class="line {}" d="{}">{}</path>').format(css, drawn, tooltip(tip)) if drawn else Markup("")
 
 
@@ -89,7 +100,7 @@ def dots(frame: Frame, points: Sequence[Point], css: str, tips: Sequence[str] = 
     """A dot a point, its tooltip with it."""
     made = [
         Markup('<circle class="dot {}" cx="{}" cy="{}" r="{}">{}</circle>').format(
-            css, short(frame.px(p[0])), short(frame.py(p[1])), radius, tooltip(tips[i] if i < len(tips) else "")
+            css, *_place(frame, p).split(), radius, tooltip(tips[i] if i < len(tips) else "")
         )
         for i, p in enumerate(points)
         if known_point(p)
@@ -148,7 +159,7 @@ def labelled(ticks: Sequence[float]) -> list[tuple[float, str]]:
     digits = min(6, max(0, -math.floor(math.log10(step) + 1e-9))) if step > 0 else 2
     if round(step, digits) != round(step, digits + 1):
         digits += 1
-    return [(t, f"{t:,.{digits}f}".replace("-", "−")) for t in ticks]
+    return [(t, f"{t:,.{digits}f}".replace("-", MINUS)) for t in ticks]
 
 
 def padded(values: Iterable[float | None], share: float = 0.06) -> tuple[float, float]:
@@ -159,6 +170,10 @@ def padded(values: Iterable[float | None], share: float = 0.06) -> tuple[float, 
     low, high = min(there), max(there)
     air = (high - low) * share or abs(high) * share or 1.0
     return low - air, high + air
+
+
+def _place(frame: Frame, point: Point) -> str:
+    return f"{short(frame.px(point[0]))} {short(frame.py(point[1] or 0.0))}"
 
 
 def known_point(point: Sequence[float | None]) -> bool:

@@ -48,7 +48,7 @@ class Lineage:
 
 def lineage(card: Card, cards: Sequence[Card], log: Sequence[Event], serving: str | None) -> Lineage:
     """The newest versions up to 24, this one and the one in service always among them."""
-    shown = [c for c in cards[-MOST_VERSIONS:]]
+    shown = list(cards[-MOST_VERSIONS:])
     shown = [c for c in cards if c.version in (card.version, serving) and c not in shown] + shown
     by_hand = {str(e.facts.get("version")) for e in log if e.kind == "promoted" and e.facts.get("by") == "hand"}
     rows = tuple(_row(c, serving, card.version, c.version in by_hand) for c in shown)
@@ -112,9 +112,11 @@ def _drawn(shown: Sequence[Card], rows: Sequence[VersionRow], served: set[str]) 
         tip = charts.tooltip(f"{row.version}: {row.change}, {row.word}. {row.score}")
         parts.append(
             Markup(
-                '<g class="{}">{}<circle cx="{}" cy="{}" r="13"/><text class="sign" x="{}" y="{}" text-anchor="middle">{}'
-                '</text><text class="node-name" x="{}" y="{}" text-anchor="middle">{}</text></g>'
-            ).format(css, tip, short(x), short(y), short(x), short(y + 4), row.sign, short(x), short(y + 28), row.version)
+                '<g class="{}">{}<circle cx="{}" cy="{}" r="13"/><text class="sign" x="{}" y="{}" text-anchor="middle">'
+                '{}</text><text class="node-name" x="{}" y="{}" text-anchor="middle">{}</text></g>'
+            ).format(
+                css, tip, short(x), short(y), short(x), short(y + 4), row.sign, short(x), short(y + 28), row.version
+            )
         )
         if row.serving:
             parts.append(Markup('<circle class="serving" cx="{}" cy="{}" r="17.5"/>').format(short(x), short(y)))

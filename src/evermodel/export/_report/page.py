@@ -12,17 +12,27 @@ from markupsafe import Markup
 
 from evermodel.core.contract import Contract
 from evermodel.core.store import Card, Event
-from evermodel.export._report import pictures
+from evermodel.export._report import pictures, scores
 from evermodel.export._report.changes import Changes, Row, changes, class_shares
 from evermodel.export._report.lineage import Lineage, decision_of, lineage
-from evermodel.export._report.scores import (
-    Candidates, ScoreRow, ScoreTable, candidates, main_metric, score_tables, single_scores, slice_rows,
-)  # fmt: skip
+from evermodel.export._report.scores import Candidates, ScoreRow, ScoreTable, main_metric
 from evermodel.export._report.small import bar
 from evermodel.export._report.tables import Confusion, confusion, residual_rows
 from evermodel.export._report.words import (
-    DECIDED, count, day, known, label_of, number, percent, seconds, setting_words, signed,
-)  # fmt: skip
+    DECIDED,
+    UNKNOWN,
+    beside,
+    count,
+    day,
+    known,
+    label_of,
+    number,
+    percent,
+    seconds,
+)
+from evermodel.export._report.words import setting_words as told
+
+NAN = re.compile(r"[+-]?\bnan\b")  # as Python spells what is not known
 
 
 @dataclass(frozen=True)
@@ -108,14 +118,14 @@ def page(found: Known) -> Page:
         version=card.version,
         created=day(card.created),
         verdict=verdict(found),
-        tables=score_tables(card),
-        single=single_scores(card),
-        candidates=candidates(card),
+        tables=scores.score_tables(card),
+        single=scores.single_scores(card),
+        candidates=scores.candidates(card),
         curves=_curves(card),
         pictures=_pictures(facts),
         confusion=confusion(facts),
         residuals=residual_rows(facts),
-        slices=slice_rows(card),
+        slices=scores.slice_rows(card),
         slice_metric=label_of(main_metric(card)),
         tried=_tried(card),
         expects=_expects(found),
@@ -131,7 +141,8 @@ def verdict(found: Known) -> Verdict:
     card = found.card
     decision = decision_of(card)
     word, sign, sentence = DECIDED[decision]
-    reasons = tuple((str(r.get("gate", "")).replace("_", " "), str(r.get("finding", "")), str(r.get("text", "")))
+    reasons = tuple((str(r.get("gate", "")).replace("_", " "), str(r.get("finding", "")),
+                     NAN.sub(UNKNOWN, str(r.get("text", ""))))
                     for r in card.verdict.get("reasons") or ())  # fmt: skip
     serving = f"{card.name} {found.serving}" if found.serving else "nothing"
     if decision == "promote" and found.serving != card.version:
@@ -149,7 +160,7 @@ def _headline(card: Card) -> str:
     score = (card.scores.get("new") or {}).get(metric)
     if isinstance(score, Mapping):
         both = f"{number(score.get('champion'))} → {number(score.get('challenger'))}"
-        return f"{label_of(metric)} {both} ({signed(score.get('difference'))}) on {count(score.get('n'))} new rows"
+        return f"{label_of(metric)} {both} ({beside(score.get('difference'), score.get('champion'))}) on {count(score.get('n'))} new rows"
     value = (card.scores.get("reference") or {}).get(metric)
     return f"{label_of(metric)} {number(value)} on the reference rows" if known(value) else ""
 
@@ -166,7 +177,10 @@ def _next(card: Card, decision: str, serving: str | None) -> tuple[str, str]:
     if decision == "reject":
         return "See what happened so far, or update with the next rows:", f"evermodel log {card.name}"
     if decision == "invalid":
-        return "Look at the rows first; they are tried again with the next ones:", f"evermodel update {card.name} NEXT_ROWS"
+        return (
+            "Look at the rows first; they are tried again with the next ones:",
+            f"evermodel update {card.name} NEXT_ROWS",
+        )
     return "When labelled rows have come:", f"evermodel update {card.name} NEW_ROWS"
 
 
@@ -174,8 +188,8 @@ def _notes(found: Known) -> list[str]:
     card, notes = found.card, []
     if card.facts.get("finished"):
         notes.append(
-            "Scores are of the judged model. The version stored is the same recipe finished: trained once more with the "
-            "judged rows included."
+            "Scores are of the judged model. The version stored is the same recipe finished: trained once more with "
+            "the judged rows included."
         )
     if card.facts.get("stands_in"):
         notes.append("No training rows were given at adoption: the oldest new rows stood in for them.")
@@ -194,7 +208,8 @@ def _pictures(facts: Mapping[str, Any]) -> tuple[Picture, ...]:
     labels, binary = [str(v) for v in facts.get("labels") or ()], "roc" in facts
     drawn: list[tuple[str, Markup | None, str]] = [
         ("ROC curve", pictures.roc(facts.get("roc") or {}), "Further up and to the left is better."),
-        ("Precision and recall", pictures.precision_recall(facts.get("precision_recall") or {}), "Further up is better."),
+        ("Precision and recall", pictures.precision_recall(facts.get("precision_recall") or {}),
+         "Further up is better."),
         ("Calibration", pictures.calibration(facts.get("calibration") or {}, binary=binary),
          "On the dotted line, probabilities mean what they say; whiskers are 95 % intervals."),
     ]  # fmt: skip
@@ -247,6 +262,6 @@ def _cost(card: Card) -> tuple[tuple[str, str], ...]:
         ("training, all candidates", seconds(result.get("training_seconds"))),
         ("update in all", seconds(result.get("seconds") or None)),
         *((str(k), str(v)) for k, v in cost.items()),
-        ("settings", setting_words(card.settings)),
+        ("settings", told(card.settings)),
     ]
     return tuple((k, v) for k, v in facts if v and v != "not known")

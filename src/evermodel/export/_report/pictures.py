@@ -18,8 +18,8 @@ SQUARE = {"width": 300.0, "height": 290.0}
 
 def learning_curve(curves: Sequence[Mapping[str, Any]], what: str) -> Markup | None:
     """``what`` ("loss" or "score") over epochs, on training rows and on the judged rows; None for fewer than two."""
-    training = [(float(e["number"]), e.get(what)) for e in curves]
-    watched = [(float(e["number"]), e.get(f"validation_{what}")) for e in curves]
+    training: list[Point] = [(float(e["number"]), e.get(what)) for e in curves]
+    watched: list[Point] = [(float(e["number"]), e.get(f"validation_{what}")) for e in curves]
     there = [p for p in (*training, *watched) if charts.known_point(p)]
     if len({x for x, _ in there}) < 2:
         return None
@@ -66,7 +66,8 @@ def calibration(facts: Mapping[str, Sequence[Mapping[str, float]]], *, binary: b
         bins = facts.get(who) or ()
         points = [(b["said"], b["happened"]) for b in bins]
         tips = [
-            f"{who}: stated {percent(b['said'])}, happened {percent(b['happened'])} of {count(b['n'])} rows" for b in bins
+            f"{who}: stated {percent(b['said'])}, happened {percent(b['happened'])} of {count(b['n'])} rows"
+            for b in bins
         ]
         if who == "challenger":
             parts.append(charts.whiskers(frame, [(b["said"], b["low"], b["high"]) for b in bins], who))
@@ -82,7 +83,7 @@ def score_histogram(facts: Mapping[str, Sequence[float]], who: str, labels: Sequ
     most = max(max(shares[0]), max(shares[1])) or 1.0
     frame = Frame((0.0, 1.0), (-most, most), width=300.0, height=170.0, left=16.0)
     edges = [i / len(shares[0]) for i in range(len(shares[0]) + 1)]
-    parts = [p for p in charts.axes(frame, f"probability of {labels[1]}, by the {who}", "", y_ticks=1)]
+    parts = charts.axes(frame, f"probability of {labels[1]}, by the {who}", "", y_ticks=1)
     parts.append(charts.steps(frame, edges, shares[1], who))
     parts.append(charts.steps(frame, edges, [-s for s in shares[0]], "neutral"))
     for text, at in ((f"truly {labels[1]}", 0.9), (f"truly {labels[0]}", -0.9)):
@@ -95,7 +96,7 @@ def score_histogram(facts: Mapping[str, Sequence[float]], who: str, labels: Sequ
 
 
 def confusion_grid(counts: Sequence[Sequence[int]], who: str, labels: Sequence[str]) -> Markup:
-    """The whole matrix of many classes: rows are the truth, columns the answers, darker is a larger share of the row."""
+    """The whole matrix of many classes: rows are the truth, columns the answers, darker a larger share of the row."""
     k = len(counts)
     cell = 280.0 / k
     shades: list[list[str]] = [[] for _ in range(SHADES)]
@@ -105,7 +106,9 @@ def confusion_grid(counts: Sequence[Sequence[int]], who: str, labels: Sequence[s
         for j, n in enumerate(row):
             if n:
                 level = min(SHADES - 1, int(SHADES * n / whole))
-                square = f"M{charts.short(24 + j * cell)} {charts.short(4 + i * cell)}h{cell:.2f}v{cell:.2f}h-{cell:.2f}z"
+                square = (
+                    f"M{charts.short(24 + j * cell)} {charts.short(4 + i * cell)}h{cell:.2f}v{cell:.2f}h-{cell:.2f}z"
+                )
                 (shades if i == j else wrong)[level].append(square)
     frame = Frame((0, 1), (0, 1), width=308.0, height=308.0)
     parts = [Markup('<rect class="sheet" x="24" y="4" width="280" height="280"/>')]
@@ -119,7 +122,9 @@ def confusion_grid(counts: Sequence[Sequence[int]], who: str, labels: Sequence[s
     parts.append(
         Markup('<text class="name" transform="translate(15 144) rotate(-90)" text-anchor="middle">true class</text>')
     )
-    return charts.svg(frame, f"Confusion of {k} classes by the {who}", parts, described=f"from {labels[0]} to {labels[-1]}")
+    return charts.svg(
+        frame, f"Confusion of {k} classes by the {who}", parts, described=f"from {labels[0]} to {labels[-1]}"
+    )
 
 
 def residuals(facts: Mapping[str, Any]) -> Markup | None:
@@ -150,7 +155,9 @@ def predicted_against_true(facts: Mapping[str, Sequence[Mapping[str, float]]]) -
     for who in BOTH:
         bands = facts.get(who) or ()
         points = [(b["predicted"], b["true"]) for b in bands]
-        tips = [f"{who}: predicted {number(b['predicted'])}, true {number(b['true'])}, {count(b['n'])} rows" for b in bands]
+        tips = [
+            f"{who}: predicted {number(b['predicted'])}, true {number(b['true'])}, {count(b['n'])} rows" for b in bands
+        ]
         parts += [charts.line(frame, points, who), charts.dots(frame, points, who, tips, 2.6)]
     described = "Band: the middle 80 percent of the truth for the challenger's predictions"
     return charts.svg(frame, "Predicted against true", parts, described=described)

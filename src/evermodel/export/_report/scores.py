@@ -12,6 +12,7 @@ from evermodel.core.comparing import margin_in_units
 from evermodel.core.store import Card
 from evermodel.export._report.small import bar, reach_of, whisker
 from evermodel.export._report.words import (
+    beside,
     count,
     higher_is_better,
     known,
@@ -19,7 +20,6 @@ from evermodel.export._report.words import (
     number,
     seconds,
     setting_words,
-    signed,
 )
 
 WHERE = {
@@ -88,7 +88,10 @@ def score_tables(card: Card) -> tuple[ScoreTable, ...]:
         if where not in WHERE or not by:
             continue
         main = main_metric(card)
-        rows = tuple(score_row(m, label_of(m), s, decides=m == main, margin=_margin(card, m, s)) for m, s in by.items())
+        rows = tuple(
+            score_row(m, label_of(m), s, decides=m == main and where == "new", margin=_margin(card, m, s))
+            for m, s in by.items()
+        )
         tables.append(ScoreTable(*WHERE[where], rows))
     return tuple(tables)
 
@@ -113,9 +116,10 @@ def score_row(
     ends = [v for v in (a, b) if v is not None]
     sure = "" if len(ends) < 2 else "better" if min(ends) > 0 else "worse" if max(ends) < 0 else ""
     scale = reach or reach_of([gain, a, b, 1.3 * margin if margin else None])
-    interval = f"{signed(low)} to {signed(high)}" if known(low) and known(high) else "no interval"
+    champion = score.get("champion")
+    interval = f"{beside(low, champion)} to {beside(high, champion)}" if known(low) and known(high) else "no interval"
     return ScoreRow(
-        label, number(score.get("champion")), number(score.get("challenger")), signed(d), interval,
+        label, number(champion), number(score.get("challenger")), beside(d, champion), interval,
         whisker(gain, a, b, margin, scale), count(score.get("n")), decides, sure,
     )  # fmt: skip
 
@@ -177,8 +181,8 @@ def _said(tried: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
         figures = f"({number(other['score'])} against {number(chosen['score'])} {label_of(metric)})"
         if other["change"] == "last value seen":
             said.append(
-                f"To repeat the last value seen scores better than the model {figures}: where each label is known before "
-                "the next row comes, the simple rule is the one to beat, or an input the model lacks."
+                f"To repeat the last value seen scores better than the model {figures}: where each label is "
+                "known before the next row comes, that rule is the one to beat, or an input the model lacks."
             )
         else:
             said.append(f"To {name} would have scored better {figures}.")

@@ -97,7 +97,9 @@ def _categories(old: Mapping[str, Any], new: Mapping[str, Any], column: str) -> 
     parts = []
     for i, name in enumerate(names):
         y = 3 + 15 * i
-        parts.append(Markup('<text class="tick" x="84" y="{}" text-anchor="end">{}</text>').format(y + 10, clipped(name)))
+        parts.append(
+            Markup('<text class="tick" x="84" y="{}" text-anchor="end">{}</text>').format(y + 10, clipped(name))
+        )
         for share, who, at in ((shares[0], "champion", y + 1), (shares[1], "challenger", y + 6.5)):
             part = share.get(name, 0.0)
             parts.append(

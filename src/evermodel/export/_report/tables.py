@@ -10,8 +10,9 @@ from markupsafe import Markup
 
 from evermodel.export._report.changes import Row
 from evermodel.export._report.pictures import BOTH, confusion_grid
-from evermodel.export._report.words import count, number, percent, signed
+from evermodel.export._report.words import beside, count, percent, signed
 
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # of the error, in the table
 MOST_IN_TABLE = 10  # classes; more are drawn as a grid
 
 
@@ -81,6 +82,7 @@ def residual_rows(facts: Mapping[str, Any]) -> tuple[Row, ...]:
     if not all(quantiles.get(who) for who in BOTH):
         return ()
     return tuple(
-        Row(f"{100 * level:g} %", tuple(signed(quantiles[who][i]) if quantiles[who][i] else number(0) for who in BOTH))
+        Row(f"{100 * level:g} %", tuple(beside(quantiles[who][i], 10) for who in BOTH))
         for i, level in enumerate(told.get("levels") or ())
+        if level in LEVELS
     )

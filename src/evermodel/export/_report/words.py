@@ -46,6 +46,15 @@ def signed(value: Any, digits: int = 4) -> str:
     return f"+{number(value, digits)}" if value > 0 else number(value, digits)
 
 
+def beside(value: Any, score: Any) -> str:
+    """A difference with as many digits behind the point as the score it is the difference of."""
+    if not known(value) or not known(score):
+        return signed(value)
+    digits = 4 if abs(score) < 10 else 2 if abs(score) < 1000 else 0
+    text = f"{value:+,.{digits}f}"
+    return (text if float(text.replace(",", "")) else f"{value:+.2g}").replace("-", MINUS, 1)
+
+
 def count(value: Any) -> str:
     return f"{value:,.0f}" if known(value) else UNKNOWN
 
@@ -58,6 +67,10 @@ def seconds(value: Any) -> str:
     """0.4 s, 12 s, 3 min 20 s."""
     if not known(value):
         return UNKNOWN
+    if value == 0:
+        return "none"
+    if value < 0.05:
+        return "under 0.1 s"
     if value < 60:
         return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
     return f"{int(value // 60)} min {int(value % 60)} s"
