@@ -74,7 +74,8 @@ def updated(scores, verdict, hostile):
                 "classes": {hostile: 1500, "other": 2500}}  # fmt: skip
     found = [{"kind": "categories", "column": hostile, "action": "migrate", "text": f"New in {hostile}.", "facts": {}}]
     return Updated(
-        name="m", decision=verdict.decision, champion="v1", challenger="v2", change="refit", settings={"half_life": 2.0},
+        name="m", decision=verdict.decision, champion="v1", challenger="v2", change="refit",
+        settings={"half_life": 2.0},
         metric=scores.metric, scores=c, reasons=tuple(r.text for r in verdict.reasons), rows_needed=verdict.rows_needed,
         candidates=tried, data={"rows": 4000, "judged": 500, "kept": 9000, "known_before": 3, "cleaning": cleaning,
                                 "differences": found}, training_seconds=13.0, finished=True,
@@ -118,7 +119,8 @@ def make(tmp_path):
         curve = [{"number": i, "loss": 1 / i, "score": 1 - 1 / i, "validation_loss": 1.2 / i if i != 3 else None,
                   "validation_score": 1 - 1.3 / i, "seconds": 1.0} for i in range(1, 9)]  # fmt: skip
         result = updated(scores, verdict, hostile)
-        put(store, Card("m", "", ("v1",), "refit", {"half_life": 2.0, "note": hostile}, 0, "sklearn", AT, {"new": "0" * 64},
+        put(store, Card("m", "", ("v1",), "refit", {"half_life": 2.0, "note": hostile}, 0, "sklearn", AT,
+            {"new": "0" * 64},
             plain(result.scores), plain(dataclasses.asdict(verdict)), curve, {"numpy": "2.0"},
             facts={"result": plain(result), "profile": now, "figures": figures(scores, labels), "finished": True}),
             contract)  # fmt: skip

@@ -122,7 +122,7 @@ def page(found: Known) -> Page:
         single=scores.single_scores(card),
         candidates=scores.candidates(card),
         curves=_curves(card),
-        pictures=_pictures(facts),
+        pictures=_pictures(facts, str(target or "")),
         confusion=confusion(facts),
         residuals=residual_rows(facts),
         slices=scores.slice_rows(card),
@@ -159,8 +159,9 @@ def _headline(card: Card) -> str:
     metric = main_metric(card)
     score = (card.scores.get("new") or {}).get(metric)
     if isinstance(score, Mapping):
-        both = f"{number(score.get('champion'))} → {number(score.get('challenger'))}"
-        return f"{label_of(metric)} {both} ({beside(score.get('difference'), score.get('champion'))}) on {count(score.get('n'))} new rows"
+        was, now = score.get("champion"), score.get("challenger")
+        difference = beside(score.get("difference"), was)
+        return f"{label_of(metric)} {number(was)} → {number(now)} ({difference}) on {count(score.get('n'))} new rows"
     value = (card.scores.get("reference") or {}).get(metric)
     return f"{label_of(metric)} {number(value)} on the reference rows" if known(value) else ""
 
@@ -204,7 +205,7 @@ def _curves(card: Card) -> tuple[Picture, ...]:
     return tuple(Picture(what.capitalize(), svg) for what, svg in drawn if svg is not None)
 
 
-def _pictures(facts: Mapping[str, Any]) -> tuple[Picture, ...]:
+def _pictures(facts: Mapping[str, Any], target: str) -> tuple[Picture, ...]:
     labels, binary = [str(v) for v in facts.get("labels") or ()], "roc" in facts
     drawn: list[tuple[str, Markup | None, str]] = [
         ("ROC curve", pictures.roc(facts.get("roc") or {}), "Further up and to the left is better."),
@@ -216,8 +217,9 @@ def _pictures(facts: Mapping[str, Any]) -> tuple[Picture, ...]:
     if len(labels) == 2:
         for who in pictures.BOTH:
             counts = (facts.get("histogram") or {}).get(who) or {}
-            caption = "The less the halves overlap, the better."
-            drawn.append((f"Probabilities, {who}", pictures.score_histogram(counts, who, labels), caption))
+            caption = "The less the halves overlap, the better; each half on its own scale."
+            named = [f"{target} = {label}" if target else label for label in labels]
+            drawn.append((f"Probabilities, {who}", pictures.score_histogram(counts, who, named), caption))
     drawn.append(("Predicted against true", pictures.predicted_against_true(facts.get("predicted") or {}),
                   "Means of equally full bands; shaded: the middle 80 % of the truth."))  # fmt: skip
     drawn.append(("Errors", pictures.residuals(facts.get("residuals") or {}), "Narrower, and centred on 0, is better."))

@@ -76,20 +76,20 @@ def calibration(facts: Mapping[str, Sequence[Mapping[str, float]]], *, binary: b
 
 
 def score_histogram(facts: Mapping[str, Sequence[float]], who: str, labels: Sequence[str]) -> Markup | None:
-    """Rows by stated probability: those of class 1 upwards, of class 0 downwards, each in shares of its class."""
+    """Rows by stated probability: those of class 1 upwards, of class 0 downwards, each on its own scale."""
     shares = [[n / (sum(facts.get(c) or ()) or 1) for n in facts.get(c) or ()] for c in ("0", "1")]
     if not shares[0] or not shares[1]:
         return None
-    most = max(max(shares[0]), max(shares[1])) or 1.0
-    frame = Frame((0.0, 1.0), (-most, most), width=300.0, height=170.0, left=16.0)
+    shares = [[s / (max(half) or 1.0) for s in half] for half in shares]  # each half on its own scale
+    frame = Frame((0.0, 1.0), (-1.0, 1.0), width=300.0, height=170.0, left=16.0)
     edges = [i / len(shares[0]) for i in range(len(shares[0]) + 1)]
     parts = charts.axes(frame, f"probability of {labels[1]}, by the {who}", "", y_ticks=1)
     parts.append(charts.steps(frame, edges, shares[1], who))
     parts.append(charts.steps(frame, edges, [-s for s in shares[0]], "neutral"))
-    for text, at in ((f"truly {labels[1]}", 0.9), (f"truly {labels[0]}", -0.9)):
+    for text, at in ((labels[1], 0.8), (labels[0], -0.8)):
         parts.append(
             Markup('<text class="inset" x="{}" y="{}" text-anchor="middle">{}</text>').format(
-                charts.short(frame.px(0.5)), charts.short(frame.py(at * most) + 4), text
+                charts.short(frame.px(0.5)), charts.short(frame.py(at) + 4), text
             )
         )
     return charts.svg(frame, f"How the {who} tells the classes apart", parts)

@@ -89,7 +89,7 @@ def score_tables(card: Card) -> tuple[ScoreTable, ...]:
             continue
         main = main_metric(card)
         rows = tuple(
-            score_row(m, label_of(m), s, decides=m == main and where == "new", margin=_margin(card, m, s))
+            score_row(m, label_of(m), s, decides=where == "new" and m == main, margin=_margin(card, m, s))
             for m, s in by.items()
         )
         tables.append(ScoreTable(*WHERE[where], rows))
@@ -130,7 +130,9 @@ def slice_rows(card: Card) -> tuple[ScoreRow, ...]:
     metric = main_metric(card)
     sign = 1.0 if higher_is_better(metric) else -1.0
     known_first = sorted(slices, key=lambda s: (not known(s.get("difference")), sign * (s.get("difference") or 0.0)))
-    reach = reach_of([s.get(k) for s in slices for k in ("low", "high", "difference")])
+    ends = sorted(max(abs(s["low"]), abs(s["high"])) for s in slices if known(s.get("low")) and known(s.get("high")))
+    usual = ends[3 * len(ends) // 4 : 3 * len(ends) // 4 + 1]  # a slice of few rows must not flatten all others
+    reach = reach_of([*usual, *(s.get("difference") for s in slices)])
     return tuple(score_row(metric, str(s["slice"]), s, reach=reach) for s in known_first)
 
 

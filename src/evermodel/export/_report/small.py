@@ -19,7 +19,7 @@ MOST_CATEGORIES = 6
 def whisker(gain: float | None, low: float | None, high: float | None, margin: float | None, reach: float) -> Markup:
     """The gain as a dot with its interval against 0 and the margin, right is better; filled where 0 is ruled out.
 
-    ``reach`` is the largest gain or loss the scale holds.
+    ``reach`` is the largest gain or loss the scale holds; a whisker that leaves it ends in an arrow.
     """
     frame = Frame((-reach, reach), (0.0, 1.0), width=180.0, height=22.0, left=5.0, right=5.0, top=0.0, bottom=0.0)
     parts = []
@@ -32,7 +32,11 @@ def whisker(gain: float | None, low: float | None, high: float | None, margin: f
     if known(low) and known(high):
         a, b = sorted((float(low or 0.0), float(high or 0.0)))
         ends = [short(frame.px(min(max(v, -reach), reach))) for v in (a, b)]
-        parts.append(Markup('<path class="line challenger" d="M{} 11H{}M{} 7v8M{} 7v8"/>').format(*ends, *ends))
+        drawn = f"M{ends[0]} 11H{ends[1]}" + "".join(
+            f"M{end} 7v8" if abs(v) <= reach else f"M{end} 11l{4 if v < 0 else -4} -4m0 8l{-4 if v < 0 else 4} -4"
+            for v, end in zip((a, b), ends, strict=True)
+        )
+        parts.append(Markup('<path class="line challenger" d="{}"/>').format(drawn))
     if known(gain):
         sure = known(low) and known(high) and (float(low or 0.0) > 0) == (float(high or 0.0) > 0)
         at = short(frame.px(min(max(float(gain or 0.0), -reach), reach)))

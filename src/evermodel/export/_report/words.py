@@ -52,6 +52,8 @@ def beside(value: Any, score: Any) -> str:
         return signed(value)
     digits = 4 if abs(score) < 10 else 2 if abs(score) < 1000 else 0
     text = f"{value:+,.{digits}f}"
+    if value == 0:
+        return text[1:]
     return (text if float(text.replace(",", "")) else f"{value:+.2g}").replace("-", MINUS, 1)
 
 
