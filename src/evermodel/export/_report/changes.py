@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from evermodel.core.profile import profile_difference
+from evermodel.core.profile import Moved, profile_difference
 from evermodel.core.store import Card
 from evermodel.export._report.small import bar, then_and_now
 from evermodel.export._report.words import count, known, moved_words, number, percent, signed
@@ -106,20 +106,20 @@ def _drift(card: Card, parent: Card | None, target: str | None) -> Drift | None:
     now, was = card.facts.get("profile"), (parent.facts.get("profile") if parent else None)
     if not now or not was or parent is None:
         return None
-    moved = profile_difference(was, now)
+    moved = sorted(profile_difference(was, now), key=lambda m: -how_far(m))
     if not moved:
         return None
     rows = tuple(
         DriftRow(
             m.column, m.column == target, number(m.psi, 3),
-            bar(m.psi / 0.5, "challenger" if m.psi >= 0.1 else "neutral"),
+            bar(how_far(m) / 0.5, "challenger" if how_far(m) >= 0.1 else "neutral"),
             number(m.ks, 3), "" if m.mean is None else f"{signed(m.mean, 2)} sd",
-            f"{signed(100 * m.missing, 1)} %" if abs(m.missing) >= 5e-4 else "", moved_words(m.psi),
+            f"{signed(100 * m.missing, 1)} %" if abs(m.missing) >= 5e-4 else "", moved_words(how_far(m)),
         )
         for m in moved[:MOST_COLUMNS]
     )  # fmt: skip
     drawn = []
-    for m in [m for m in moved if m.psi >= 0.02][:MOST_DRAWN]:
+    for m in [m for m in moved if how_far(m) >= 0.05][:MOST_DRAWN]:
         picture = then_and_now(was["columns"][m.column], now["columns"][m.column], m.column)
         if picture is not None:
             drawn.append((m.column, picture))
@@ -127,15 +127,20 @@ def _drift(card: Card, parent: Card | None, target: str | None) -> Drift | None:
     return Drift(against, rows, len(moved) - len(rows), tuple(drawn), _said(moved, target))
 
 
-def _said(moved: Sequence[Any], target: str | None) -> str:
-    far = [m for m in moved if m.psi >= 0.25]
-    some = [m for m in moved if 0.1 <= m.psi < 0.25]
+def how_far(moved: Moved) -> float:
+    """The larger of both measures: bins of equal rows cannot see a column of few values move, the KS distance can."""
+    return max(moved.psi, moved.ks)
+
+
+def _said(moved: Sequence[Moved], target: str | None) -> str:
+    far = [m for m in moved if how_far(m) >= 0.25]
+    some = [m for m in moved if 0.1 <= how_far(m) < 0.25]
     label = next((m for m in moved if m.column == target), None)
     if not far and not some:
         said = f"None of {len(moved)} columns moved noticeably."
     else:
         said = f"Of {len(moved)} columns {len(far)} moved far and {len(some)} moved."
-    if label is not None and label.psi >= 0.1:
+    if label is not None and how_far(label) >= 0.1:
         said += f" The label itself ({label.column}) moved: what is being predicted has changed."
     return said
 

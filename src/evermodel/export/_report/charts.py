@@ -42,8 +42,8 @@ def svg(frame: Frame, title: str, parts: Iterable[Markup], *, described: str = "
     """One picture with its name for those who do not see it."""
     body = Markup("").join(parts)
     label = f"{title}. {described}" if described else title
-    return Markup('<svg class="{}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        css, short(frame.width), short(frame.height), label, body
+    return Markup('<svg class="{}" viewBox="0 0 {} {}" width="{}" role="img" aria-label="{}">{}</svg>').format(
+        css, short(frame.width), short(frame.height), short(frame.width), label, body
     )
 
 

@@ -245,7 +245,8 @@ def _expects(found: Known) -> tuple[Row, ...]:
         if c.kind == "category":
             shown = ", ".join(c.categories[:6]) + (f", … ({len(c.categories)} in all)" if len(c.categories) > 6 else "")
         elif known(c.low) and known(c.high):
-            shown = f"{number(c.low, 3)} to {number(c.high, 3)}, median {number(c.median, 3)}"
+            said = count if c.whole else number
+            shown = f"{said(c.low)} to {said(c.high)}, median {said(c.median)}"
         else:
             shown = ""
         rows.append(Row(c.name, (c.kind, shown, percent(c.missing) if c.missing else "")))

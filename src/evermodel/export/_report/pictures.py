@@ -129,7 +129,8 @@ def confusion_grid(counts: Sequence[Sequence[int]], who: str, labels: Sequence[s
 
 def residuals(facts: Mapping[str, Any]) -> Markup | None:
     """How far both models were off, as two outlines over one another."""
-    edges, counts = facts.get("edges") or (), facts.get("counts") or {}
+    edges: list[float] = list(facts.get("edges") or ())
+    counts: Mapping[str, Sequence[float]] = facts.get("counts") or {}
     if len(edges) < 2 or not counts:
         return None
     most = max((max(c) for c in counts.values() if c), default=1) or 1

@@ -58,7 +58,7 @@ def beside(value: Any, score: Any) -> str:
 
 
 def count(value: Any) -> str:
-    return f"{value:,.0f}" if known(value) else UNKNOWN
+    return f"{value:,.0f}".replace("-", MINUS) if known(value) else UNKNOWN
 
 
 def percent(share: Any, digits: int = 1) -> str:
@@ -113,6 +113,6 @@ def _plug(metric: str) -> Any:
     return plugs.module("metrics", metric) if metric in plugs.names("metrics") else None
 
 
-def moved_words(psi: float) -> str:
-    """The usual reading of the population stability index."""
-    return "moved far" if psi >= 0.25 else "moved" if psi >= 0.1 else "steady"
+def moved_words(much: float) -> str:
+    """The usual reading of the population stability index; the same bounds serve the KS distance."""
+    return "moved far" if much >= 0.25 else "moved" if much >= 0.1 else "steady"
