@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from evermodel.core.figures import figures
 from evermodel.core.judgement import PairedScores, Verdict
 from evermodel.core.judging import skill
 from evermodel.core.profile import profile
@@ -29,7 +31,8 @@ def record(
     """Puts the version, then moves champion and memory in one step. Raises Moved if somebody was first."""
     name, was = prepared.card.name, prepared.card.version
     best = served or judged
-    card = put_version(store, best.model, _card(prepared, best, judged, verdict, result))
+    facts = {"figures": figures(scores, best.model.contract.classes)}
+    card = put_version(store, best.model, _card(prepared, best, judged, verdict, result, facts))
     memory = _memory(store, prepared, verdict)
     moves = [Move("memory", memory.digest, prepared.memory.digest or None)]
     if verdict.decision == "promote":
@@ -43,7 +46,9 @@ def record(
     return dataclasses.replace(result, challenger=card.version, in_service=serving)
 
 
-def _card(prepared: Prepared, best: Made, judged: Made, verdict: Verdict, result: Updated) -> Card:
+def _card(
+    prepared: Prepared, best: Made, judged: Made, verdict: Verdict, result: Updated, drawn: Mapping[str, Any]
+) -> Card:
     return Card(
         prepared.card.name,
         "",
@@ -59,6 +64,7 @@ def _card(prepared: Prepared, best: Made, judged: Made, verdict: Verdict, result
         packages=package_versions(),
         facts={
             **{k: v for k, v in prepared.card.facts.items() if k in ("shuffled", "source", "stands_in")},
+            **drawn,
             "result": plain(dataclasses.asdict(result)),
             "finished": result.finished,
             "profile": profile(prepared.new.frame.lazy(), prepared.champion.contract),

@@ -1,0 +1,1 @@
+"""The parts of the report: facts in words, charts, the page."""

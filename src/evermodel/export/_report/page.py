@@ -1,0 +1,270 @@
+"""Everything the page shows, gathered from card, log and contract into one frozen value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from markupsafe import Markup
+
+from evermodel.core.contract import Contract
+from evermodel.core.store import Card, Event
+from evermodel.export._report import pictures, scores
+from evermodel.export._report.changes import Changes, Row, changes, class_shares
+from evermodel.export._report.lineage import Lineage, decision_of, lineage
+from evermodel.export._report.scores import Candidates, ScoreRow, ScoreTable, main_metric
+from evermodel.export._report.small import bar
+from evermodel.export._report.tables import Confusion, confusion, residual_rows
+from evermodel.export._report.words import (
+    DECIDED,
+    UNKNOWN,
+    beside,
+    count,
+    day,
+    known,
+    label_of,
+    number,
+    percent,
+    seconds,
+)
+from evermodel.export._report.words import setting_words as told
+
+NAN = re.compile(r"[+-]?\bnan\b")  # as Python spells what is not known
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a version: its card, its parent's, all cards, the log, what serves, its contract."""
+
+    card: Card
+    parent: Card | None
+    cards: Sequence[Card]
+    log: Sequence[Event]
+    serving: str | None
+    contract: Contract | None
+    warning: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The head of the page."""
+
+    decision: str
+    word: str
+    sign: str
+    sentence: str
+    headline: str
+    serving: str
+    next_says: str
+    next_command: str
+    reasons: tuple[tuple[str, str, str], ...]  # gate, finding, text
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawing with its title and one sentence on how to read it."""
+
+    title: str
+    drawn: Markup
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One way to feed an adopted model, and how well it predicted then."""
+
+    scaling: str
+    encoding: str
+    skill: str
+    drawn: Markup
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Page:
+    """The whole report; an empty field is a section left out."""
+
+    name: str
+    version: str
+    created: str
+    verdict: Verdict
+    tables: tuple[ScoreTable, ...]
+    single: tuple[tuple[str, str], ...]
+    candidates: Candidates | None
+    curves: tuple[Picture, ...]
+    pictures: tuple[Picture, ...]
+    confusion: Confusion | None
+    residuals: tuple[Row, ...]
+    slices: tuple[ScoreRow, ...]
+    slice_metric: str
+    tried: tuple[Tried, ...]
+    expects: tuple[Row, ...]
+    classes: tuple[Row, ...]
+    changes: Changes
+    cost: tuple[tuple[str, str], ...]
+    lineage: Lineage
+
+
+def page(found: Known) -> Page:
+    """The page of one version."""
+    card, facts = found.card, found.card.facts.get("figures") or {}
+    target = found.contract.roles.target if found.contract else None
+    return Page(
+        name=card.name,
+        version=card.version,
+        created=day(card.created),
+        verdict=verdict(found),
+        tables=scores.score_tables(card),
+        single=scores.single_scores(card),
+        candidates=scores.candidates(card),
+        curves=_curves(card),
+        pictures=_pictures(facts, str(target or "")),
+        confusion=confusion(facts),
+        residuals=residual_rows(facts),
+        slices=scores.slice_rows(card),
+        slice_metric=label_of(main_metric(card)),
+        tried=_tried(card),
+        expects=_expects(found),
+        classes=class_shares(card),
+        changes=changes(card, found.parent, str(target) if target is not None else None),
+        cost=_cost(card),
+        lineage=lineage(card, found.cards, found.log, found.serving),
+    )
+
+
+def verdict(found: Known) -> Verdict:
+    """What was decided, why, what serves, and what to type next."""
+    card = found.card
+    decision = decision_of(card)
+    word, sign, sentence = DECIDED[decision]
+    reasons = tuple((str(r.get("gate", "")).replace("_", " "), str(r.get("finding", "")),
+                     NAN.sub(UNKNOWN, str(r.get("text", ""))))
+                    for r in card.verdict.get("reasons") or ())  # fmt: skip
+    serving = f"{card.name} {found.serving}" if found.serving else "nothing"
+    if decision == "promote" and found.serving != card.version:
+        sentence = f"The challenger was better and went into service; {found.serving} serves now."
+    says, command = _next(card, decision, found.serving)
+    return Verdict(
+        decision or "adopt", word, sign, sentence, _headline(card), serving, says, command, reasons,
+        tuple(n for n in (found.warning, *_notes(found)) if n),
+    )  # fmt: skip
+
+
+def _headline(card: Card) -> str:
+    """The deciding figure in one line: AUC 0.8123 → 0.8241 (+0.0118) on 750 new rows."""
+    metric = main_metric(card)
+    score = (card.scores.get("new") or {}).get(metric)
+    if isinstance(score, Mapping):
+        was, now = score.get("champion"), score.get("challenger")
+        difference = beside(score.get("difference"), was)
+        return f"{label_of(metric)} {number(was)} → {number(now)} ({difference}) on {count(score.get('n'))} new rows"
+    value = (card.scores.get("reference") or {}).get(metric)
+    return f"{label_of(metric)} {number(value)} on the reference rows" if known(value) else ""
+
+
+def _next(card: Card, decision: str, serving: str | None) -> tuple[str, str]:
+    suffix = PurePath(str(card.facts.get("source") or "")).suffix
+    file = f"updated_model{suffix}" if re.fullmatch(r"\.[a-z0-9]{1,9}", suffix) else "updated_model"
+    needed = card.verdict.get("rows_needed")
+    if decision == "promote" and serving == card.version:
+        return "Take the model in service away as a file:", f"evermodel save {card.name} --to {file}"
+    if decision == "hold":
+        more = f"About {count(needed)} judged rows would decide. " if known(needed) else ""
+        return f"{more}When more rows have come:", f"evermodel update {card.name} NEW_ROWS"
+    if decision == "reject":
+        return "See what happened so far, or update with the next rows:", f"evermodel log {card.name}"
+    if decision == "invalid":
+        return (
+            "Look at the rows first; they are tried again with the next ones:",
+            f"evermodel update {card.name} NEXT_ROWS",
+        )
+    return "When labelled rows have come:", f"evermodel update {card.name} NEW_ROWS"
+
+
+def _notes(found: Known) -> list[str]:
+    card, notes = found.card, []
+    if card.facts.get("finished"):
+        notes.append(
+            "Scores are of the judged model. The version stored is the same recipe finished: trained once more with "
+            "the judged rows included."
+        )
+    if card.facts.get("stands_in"):
+        notes.append("No training rows were given at adoption: the oldest new rows stood in for them.")
+    if decision_of(card) == "":
+        adopted = next((e for e in found.log if e.kind == "adopted" and e.facts.get("version") == card.version), None)
+        notes += [str(n) for n in (adopted.facts.get("notes") or ())] if adopted else []
+    return notes
+
+
+def _curves(card: Card) -> tuple[Picture, ...]:
+    drawn = [(what, pictures.learning_curve(card.curves, what)) for what in ("loss", "score")]
+    return tuple(Picture(what.capitalize(), svg) for what, svg in drawn if svg is not None)
+
+
+def _pictures(facts: Mapping[str, Any], target: str) -> tuple[Picture, ...]:
+    labels, binary = [str(v) for v in facts.get("labels") or ()], "roc" in facts
+    drawn: list[tuple[str, Markup | None, str]] = [
+        ("ROC curve", pictures.roc(facts.get("roc") or {}), "Further up and to the left is better."),
+        ("Precision and recall", pictures.precision_recall(facts.get("precision_recall") or {}),
+         "Further up is better."),
+        ("Calibration", pictures.calibration(facts.get("calibration") or {}, binary=binary),
+         "On the dotted line, probabilities mean what they say; whiskers are 95 % intervals."),
+    ]  # fmt: skip
+    if len(labels) == 2:
+        for who in pictures.BOTH:
+            counts = (facts.get("histogram") or {}).get(who) or {}
+            caption = "The less the halves overlap, the better; each half on its own scale."
+            named = [f"{target} = {label}" if target else label for label in labels]
+            drawn.append((f"Probabilities, {who}", pictures.score_histogram(counts, who, named), caption))
+    drawn.append(("Predicted against true", pictures.predicted_against_true(facts.get("predicted") or {}),
+                  "Means of equally full bands; shaded: the middle 80 % of the truth."))  # fmt: skip
+    drawn.append(("Errors", pictures.residuals(facts.get("residuals") or {}), "Narrower, and centred on 0, is better."))
+    return tuple(Picture(title, svg, caption) for title, svg, caption in drawn if svg is not None)
+
+
+def _tried(card: Card) -> tuple[Tried, ...]:
+    if card.parents:
+        return ()
+    tried: Sequence[Mapping[str, Any]] = card.facts.get("tried") or ()
+    return tuple(
+        Tried(str(t.get("scaling")), str(t.get("encoding")), number(t.get("skill"), 3),
+              bar(t["skill"] if known(t.get("skill")) else 0.0, "challenger" if i == 0 else "champion"), i == 0)
+        for i, t in enumerate(tried)
+    )  # fmt: skip
+
+
+def _expects(found: Known) -> tuple[Row, ...]:
+    if found.card.parents or found.contract is None:
+        return ()
+    rows = []
+    for c in found.contract.columns[:60]:
+        if c.kind == "category":
+            shown = ", ".join(c.categories[:6]) + (f", … ({len(c.categories)} in all)" if len(c.categories) > 6 else "")
+        elif known(c.low) and known(c.high):
+            said = count if c.whole else number
+            shown = f"{said(c.low)} to {said(c.high)}, median {said(c.median)}"
+        else:
+            shown = ""
+        rows.append(Row(c.name, (c.kind, shown, percent(c.missing) if c.missing else "")))
+    return tuple(rows)
+
+
+def _cost(card: Card) -> tuple[tuple[str, str], ...]:
+    result: Mapping[str, Any] = card.facts.get("result") or {}
+    data: Mapping[str, Any] = result.get("data") or {}
+    cost: Mapping[str, Any] = card.facts.get("cost") or {}
+    facts = [
+        ("rows read", count((data.get("cleaning") or {}).get("rows_read"))),
+        ("rows used", count(data.get("rows", (card.facts.get("profile") or {}).get("rows")))),
+        ("rows that judged", count(data.get("judged"))),
+        ("rows remembered before", count(data.get("kept"))),
+        ("training, all candidates", seconds(result.get("training_seconds"))),
+        ("update in all", seconds(result.get("seconds") or None)),
+        *((str(k), str(v)) for k, v in cost.items()),
+        ("settings", told(card.settings)),
+    ]
+    return tuple((k, v) for k, v in facts if v and v != "not known")
