@@ -7,6 +7,7 @@ the module it is taken from comes from our own table, never from the file.
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
 from evermodel.core.errors import BadModel, Unsafe
@@ -26,6 +27,10 @@ _BY_KEY = {  # what kind of object stands under a setting's name
 _HINT = "Rebuild the model from built-in layers, or pass trust=True if you wrote this file yourself."
 
 
+class NotBuiltIn(Unsafe):
+    """The file names something that Keras does not have. Training settings can do without it, a structure cannot."""
+
+
 def model_config(config: Any) -> dict[str, Any]:
     """The clean configuration of a whole model: a Sequential or a Functional one. Raises Unsafe or BadModel."""
     if not isinstance(config, dict) or "class_name" not in config:
@@ -41,7 +46,7 @@ def model_config(config: Any) -> dict[str, Any]:
 
 
 def training_config(config: dict[str, Any]) -> dict[str, Any]:
-    """The clean arguments of ``compile``: optimizer, loss, metrics … Raises Unsafe on anything that is not built in."""
+    """The clean arguments of ``compile``: optimizer, loss, metrics … Raises NotBuiltIn for a loss of somebody's own, Unsafe."""
     optimizer = config.get("optimizer", config.get("optimizer_config"))
     kept = {k: config.get(k) for k in ("loss", "loss_weights", "metrics", "weighted_metrics")}
     clean = {k: _value(v, _BY_KEY.get(k, ""), k, 0) for k, v in kept.items()}
@@ -60,7 +65,7 @@ def _value(value: Any, kind: str, where: str, depth: int) -> Any:
         if "module" in value or "registered_name" in value:
             raise Unsafe(f"The configuration names a module without a class at {where}.", _HINT)
         return {str(k): _value(v, kind_of(str(k), kind), f"{where}.{k}", depth + 1) for k, v in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_value(v, kind, f"{where}[{i}]", depth + 1) for i, v in enumerate(value)]
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
@@ -87,6 +92,8 @@ def _object(value: dict[str, Any], kind: str, where: str, depth: int) -> Any:
         return _function(config, where)
     if name in ("Policy", "DTypePolicy"):
         return _policy(config, where)
+    if name.startswith("Custom>") and name[7:] in names.OPTIMIZERS:  # so Keras 2.11 to 2.15 named its own optimizers
+        name = name[7:]
     name = names.RENAMED.get(name, name)
     inner = _settings(config, where)
     if name in older.WRAPPED_FUNCTIONS:
@@ -107,9 +114,11 @@ def _refuse_foreign(name: str, module: Any, registered: Any, where: str) -> None
     if name in ("Lambda", "__lambda__"):
         raise Unsafe(f"The file holds Python code: {name} at {where}.", _HINT)
     if module is not None and not (isinstance(module, str) and _OURS.fullmatch(module)):
-        raise Unsafe(f"The file names the foreign module {module!r} (class {name!r}) at {where}.", _HINT)
+        hostile = str(module).split(".")[0] in sys.stdlib_module_names  # no honest layer or loss lives there
+        kind = Unsafe if hostile else NotBuiltIn
+        raise kind(f"The file names the foreign module {module!r} (class {name!r}) at {where}.", _HINT)
     if registered is not None and (not isinstance(registered, str) or ">" in registered):
-        raise Unsafe(f"The file names the custom object {registered!r} at {where}.", _HINT)
+        raise NotBuiltIn(f"The file names the custom object {registered!r} at {where}.", _HINT)
 
 
 def _source(name: str, module: str | None, kind: str, where: str) -> tuple[str, str]:
@@ -127,7 +136,7 @@ def _source(name: str, module: str | None, kind: str, where: str) -> tuple[str, 
     others = [k for k, (_, known) in names.KINDS.items() if name in known and "operation" not in k]
     if len(others) == 1:
         return names.KINDS[others[0]][0], others[0]
-    raise Unsafe(f"{name!r} at {where} is none of the built-in Keras classes that may be loaded.", _HINT)
+    raise NotBuiltIn(f"{name!r} at {where} is none of the built-in Keras classes that may be loaded.", _HINT)
 
 
 def _settings(config: Any, where: str) -> dict[str, Any]:
@@ -149,7 +158,7 @@ def _refuse_files(name: str, config: dict[str, Any], where: str) -> None:
 def _function(config: Any, where: str) -> str:
     name = config.get("config") if isinstance(config, dict) else config
     if not isinstance(name, str) or name not in names.FUNCTIONS:
-        raise Unsafe(f"The file names the function {name!r} at {where}, which is not a built-in one.", _HINT)
+        raise NotBuiltIn(f"The file names the function {name!r} at {where}, which is not a built-in one.", _HINT)
     return name
 
 
@@ -157,7 +166,7 @@ def _only_known_words(value: Any, where: str) -> None:
     """Refuses a bare word that is no built-in loss or metric."""
     if isinstance(value, str):
         if value not in names.FUNCTIONS | names.LOSSES | names.METRICS:
-            raise Unsafe(f"{value!r} at {where} is none of the built-in losses and metrics.", _HINT)
+            raise NotBuiltIn(f"{value!r} at {where} is none of the built-in losses and metrics.", _HINT)
     elif isinstance(value, list):
         for item in value:
             _only_known_words(item, where)

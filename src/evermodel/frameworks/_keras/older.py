@@ -47,6 +47,8 @@ def settings(name: str, config: dict[str, Any]) -> dict[str, Any]:
         _input_layer(kept)
     if name == "Sequential":
         kept["layers"] = _with_input(kept.get("layers", []))
+    elif name == "Functional":
+        _single_ends(kept)
     elif "batch_input_shape" in kept:
         kept.pop("batch_input_shape")
     if "lr" in kept:
@@ -87,6 +89,16 @@ def _with_input(layers: Any) -> Any:
     if isinstance(first.get("dtype"), str):
         given["dtype"] = first["dtype"]
     return [{"class_name": "InputLayer", "config": given}, *layers]
+
+
+def _single_ends(config: dict[str, Any]) -> None:
+    """Keras 2 wrote a model's one input and one output as a list of one; to Keras 3 that is a model giving lists."""
+    layers = [e for e in config.get("layers", ()) if isinstance(e, dict)]
+    if not any(isinstance(node, list) for e in layers for node in e.get("inbound_nodes", ())):
+        return
+    for end in ("input_layers", "output_layers"):
+        if isinstance(config.get(end), list) and len(config[end]) == 1 and isinstance(config[end][0], list):
+            config[end] = config[end][0]
 
 
 def compile_arguments(clean: dict[str, Any]) -> dict[str, Any]:

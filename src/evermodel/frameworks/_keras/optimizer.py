@@ -100,11 +100,11 @@ def warn_if_lost(model: Any, wanted: int, tree: bytes) -> None:
     import h5py
 
     with h5py.File(BytesIO(tree), "r") as file:
-        there = len(file["optimizer/vars"]) if "optimizer/vars" in file else 0
-    if there != wanted:
-        warnings.warn(
-            f"The optimizer's memory is missing or does not fit ({there} of {wanted}); it starts afresh.", stacklevel=5
-        )
+        slots = file["optimizer/vars"] if "optimizer/vars" in file else {}
+        trained = "0" in slots and int(slots["0"][()]) > 0
+        there = len(slots)
+    if trained and there != wanted:
+        warnings.warn(f"The optimizer's memory does not fit ({there} of {wanted}); it starts afresh.", stacklevel=5)
 
 
 def learning_rate(model: Any) -> float | None:

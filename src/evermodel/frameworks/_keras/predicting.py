@@ -35,7 +35,7 @@ def _call(obj: Any) -> Callable[[Any], Any]:
     import keras
 
     if keras.backend.backend() != "tensorflow":
-        return lambda part: obj.predict_on_batch(part)
+        return lambda part: keras.tree.flatten(obj.predict_on_batch(part))[0]
     if obj not in _compiled:
         _compiled[obj] = _graph(obj)
     return _compiled[obj]
@@ -43,6 +43,7 @@ def _call(obj: Any) -> Callable[[Any], Any]:
 
 def _graph(obj: Any) -> Callable[[Any], Any]:
     """The model as one TensorFlow graph for any number of rows; holds the model weakly, so that it can be freed."""
+    import keras
     import tensorflow as tf
 
     weak = weakref.ref(obj)
@@ -52,7 +53,7 @@ def _graph(obj: Any) -> Callable[[Any], Any]:
         model = weak()
         if model is None:
             raise ReferenceError("the model is gone")
-        return model(part, training=False)
+        return keras.tree.flatten(model(part, training=False))[0]
 
     graph = tf.function(forward, input_signature=[spec], autograph=False)
     return lambda part: graph(tf.constant(part)).numpy()

@@ -79,13 +79,13 @@ def _compile(model: Any, found: Found) -> None:
 
     if not found.training:
         return
-    clean = allowed.training_config(found.training)
     try:
+        clean = allowed.training_config(found.training)
         made = {k: keras.saving.deserialize_keras_object(v, safe_mode=True) for k, v in clean.items()}
         model.compile(**made)
         if getattr(model, "optimizer", None) is not None:
             model.optimizer.build(model.trainable_variables)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (allowed.NotBuiltIn, ValueError, TypeError, KeyError, AttributeError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         warnings.warn(f"The model is read without its training settings: {first}", stacklevel=4)
 

@@ -24,6 +24,8 @@ _EXPANSION = 100  # most times a compressed part may grow; Keras itself writes u
 _FREE = 1 << 20  # bytes that may be declared without being there
 _FILTERS = {1, 2, 3, 4, 6, 32000}  # deflate, shuffle, fletcher32, szip, scaleoffset, lzf: shipped with HDF5 and h5py
 _DEEPEST = 64
+# What h5py raises on bytes that are not what they should be, and what damaged contents make of code that reads them.
+_DAMAGE = (OSError, KeyError, RuntimeError, AttributeError, TypeError, ValueError, OverflowError, MemoryError)
 _AGAIN = "Copy the file again from where it was saved; it may have been cut off."
 
 
@@ -73,10 +75,10 @@ def _hdf5(source: Path | BinaryIO, name: str) -> Iterator[Any]:
     except (OSError, RuntimeError, ValueError) as error:
         raise BadModel(f"{name} cannot be read as HDF5: {error}", _AGAIN) from None
     with file:
-        _check_group(file, "", set(), 0)
         try:
+            _check_group(file, "", set(), 0)
             yield file
-        except (OSError, KeyError, RuntimeError) as error:
+        except _DAMAGE as error:
             raise BadModel(f"{name} is damaged: {error}", _AGAIN) from None
 
 
@@ -90,10 +92,7 @@ def _check_group(group: Any, at: str, seen: set[int], depth: int) -> None:
         here = f"{at}/{name}"
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise Unsafe(f"The file holds a link that leads elsewhere at {here}.", "Do not use this file.")
-        try:
-            item = group[name]
-        except (OSError, KeyError, RuntimeError) as error:
-            raise BadModel(f"The file is damaged at {here}: {error}", _AGAIN) from None
+        item = group[name]
         address = h5py.h5o.get_info(item.id).addr
         if address in seen:
             raise Unsafe(f"The file contains itself at {here}.", "Do not use this file.")

@@ -1,0 +1,339 @@
+"""Files made to run code, to read other files or to eat the memory: each is refused, and nothing of it happens."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+if importlib.util.find_spec("keras") is None:
+    pytest.skip('needs pip install "evermodel[keras]"', allow_module_level=True)
+
+import h5py
+import keras
+from keras import layers
+
+from evermodel.core.errors import BadModel, Unsafe
+from evermodel.frameworks import keras as plug
+
+Change = Callable[[dict[str, Any]], None]
+
+
+@pytest.fixture
+def canary(tmp_path: Path) -> Path:
+    return tmp_path / "canary"
+
+
+def good(to: Path) -> Path:
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="relu"), layers.Dense(1)])
+    model.compile("adam", "mse")
+    model.save(to)
+    return to
+
+
+def touching(canary: Path) -> Any:
+    """A Lambda whose code makes the canary file, with its path inside the code itself."""
+    return layers.Lambda(eval(f"lambda t: (open({str(canary)!r}, 'w').close(), t)[1]"), name="evil")  # noqa: S307
+
+
+def altered(at: Path, change: Change, suffix: str) -> Path:
+    """A good file whose model configuration went through ``change``."""
+    source = good(at / f"good{suffix}")
+    if suffix == ".h5":
+        with h5py.File(source, "a") as file:
+            config = json.loads(file.attrs["model_config"])
+            change(config)
+            file.attrs["model_config"] = json.dumps(config)
+        return source
+    return zipped(at, source, lambda members: members.update({"config.json": _changed(members["config.json"], change)}))
+
+
+def _changed(raw: bytes, change: Change) -> bytes:
+    config = json.loads(raw)
+    change(config)
+    return json.dumps(config).encode()
+
+
+def zipped(at: Path, source: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
+    with zipfile.ZipFile(source) as archive:
+        members = {i.filename: archive.read(i) for i in archive.infolist()}
+    change(members)
+    with zipfile.ZipFile(at / "evil.keras", "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return at / "evil.keras"
+
+
+def nested(kind: str, evil: Any) -> Any:
+    """A model that hides ``evil`` one level down."""
+    if kind == "sub-model":
+        evil = keras.Sequential([keras.Input((2, 3)), evil])
+    elif kind == "TimeDistributed":
+        evil = layers.TimeDistributed(evil)
+    return keras.Sequential([keras.Input((2, 3)), evil, layers.Flatten(), layers.Dense(1)])
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_the_canary_sings_when_the_file_is_trusted(tmp_path: Path, canary: Path, suffix: str) -> None:
+    """The attack is a real one: Keras's own loader, told to trust, does run the code."""
+    nested("plain", touching(canary)).save(tmp_path / f"evil{suffix}")
+    canary.unlink(missing_ok=True)
+    plug.read(tmp_path / f"evil{suffix}", trust=True).predict(np.zeros((1, 2, 3)), verbose=0)
+    assert canary.exists()
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize("kind", ["plain", "sub-model", "TimeDistributed"])
+def test_a_lambda_is_refused_wherever_it_hides(tmp_path: Path, canary: Path, kind: str, suffix: str) -> None:
+    nested(kind, touching(canary)).save(tmp_path / f"evil{suffix}")
+    canary.unlink(missing_ok=True)
+    with pytest.raises(Unsafe, match="Lambda") as caught:
+        plug.read(tmp_path / f"evil{suffix}")
+    assert "trust" in caught.value.hint
+    assert not canary.exists()
+
+
+def test_a_lambda_inside_bidirectional_is_refused(tmp_path: Path) -> None:
+    def hide(config: dict[str, Any]) -> None:
+        inner = {"module": "keras.layers", "class_name": "Lambda", "config": {"function": "os.system"}}
+        entry = {"module": "keras.layers", "class_name": "Bidirectional", "config": {"name": "b", "layer": inner}}
+        config["config"]["layers"].insert(1, {**entry, "registered_name": None})
+
+    for suffix in (".h5", ".keras"):
+        with pytest.raises(Unsafe, match="Lambda"):
+            plug.read(altered(tmp_path, hide, suffix))
+
+
+def layer(**entry: Any) -> Change:
+    """Puts one more layer into the model."""
+    full = {"module": "keras.layers", "config": {"name": "evil"}, "registered_name": None, **entry}
+    return lambda config: config["config"]["layers"].insert(1, copy.deepcopy(full))
+
+
+def setting(key: str, value: Any) -> Change:
+    """Sets one setting of the first Dense layer."""
+    return lambda config: config["config"]["layers"][1]["config"].update({key: value})
+
+
+def call(module: str, name: str, registered: str | None = None) -> dict[str, Any]:
+    return {"module": module, "class_name": "function", "config": name, "registered_name": registered or name}
+
+
+STRUCTURES: dict[str, Change] = {
+    "os.system as a layer (CVE-2025-1550)": layer(module="os", class_name="function", config="system"),
+    "os.system as an activation": setting("activation", call("os", "system")),
+    "builtins eval": setting("activation", call("builtins", "eval")),
+    "builtins as a class": layer(module="builtins", class_name="exec"),
+    "a lambda as an activation": setting(
+        "activation", {"class_name": "__lambda__", "config": {"value": ["4wEA", None, None]}}
+    ),
+    "a lambda as an initializer": setting(
+        "kernel_initializer", {"class_name": "__lambda__", "config": {"value": "4wEA"}}
+    ),
+    "keras.utils.get_file": setting("activation", call("keras.utils", "get_file")),
+    "keras.src.utils.file_utils.get_file": layer(module="keras.src.utils.file_utils", class_name="get_file"),
+    "keras.models.load_model": setting("activation", call("keras.models", "load_model")),
+    "keras.config.enable_unsafe_deserialization": setting(
+        "kernel_initializer", call("keras.config", "enable_unsafe_deserialization")
+    ),
+    "keras.saving.load_model as a class": layer(module="keras.saving", class_name="load_model"),
+    "a path through keras to os": layer(module="keras.src.utils.io_utils.os", class_name="system"),
+    "keras_hub": layer(module="keras_hub.models", class_name="Backbone"),
+    "a registered class": layer(class_name="Dense", registered_name="evil>Dense"),
+    "a module that only begins like keras": layer(module="kerasevil.layers", class_name="Dense"),
+    "TFSMLayer": layer(class_name="TFSMLayer", config={"filepath": "/tmp/evil", "name": "evil"}),  # noqa: S108
+    "TorchModuleWrapper": layer(class_name="TorchModuleWrapper"),
+    "TFOpLambda": layer(class_name="TFOpLambda", config={"name": "evil", "function": "io.read_file"}),
+    "StringLookup on a file": layer(class_name="StringLookup", config={"name": "v", "vocabulary": "/etc/passwd"}),
+    "TextVectorization on a file": layer(
+        class_name="TextVectorization", config={"name": "v", "vocabulary": "/etc/passwd"}
+    ),
+    "IntegerLookup on a file": layer(class_name="IntegerLookup", config={"name": "v", "vocabulary": "/etc/passwd"}),
+    "an operation that takes a function": layer(module="keras.src.ops.core", class_name="Map"),
+    "a type specification": setting("activation", {"class_name": "__typespec__", "config": [], "module": "os"}),
+    "a class with no listed name": layer(class_name="Layer"),
+    "a model of another class": lambda config: config.update(class_name="MyModel", module="my.models"),
+    "a module without a class": setting("activation", {"module": "os", "registered_name": "system"}),
+}
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize("change", STRUCTURES.values(), ids=STRUCTURES.keys())
+def test_a_structure_that_names_anything_foreign_is_refused(tmp_path: Path, change: Change, suffix: str) -> None:
+    with pytest.raises(Unsafe) as caught:
+        plug.read(altered(tmp_path, change, suffix))
+    assert caught.value.hint
+
+
+BROKEN: dict[str, Change] = {
+    "no layers": lambda config: config.update(config={}),
+    "layers of numbers": lambda config: config["config"].update(layers=[1, 2]),
+    "a class name that is a list": layer(class_name=["Dense"]),
+    "an unknown activation": setting("activation", "os.system"),
+    "a billion billion units": setting("units", 10**18),
+    "a million by a million units": lambda config: [
+        e["config"].update(units=10**6) for e in config["config"]["layers"][1:]
+    ],  # type: ignore[func-returns-value]
+    "negative units": setting("units", -1),
+    "deeper than any model": setting("units", json.loads("[" * 300 + "]" * 300)),
+    "not a model": lambda config: config.update(class_name="Dense"),
+}
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize("change", BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_structure_is_refused(tmp_path: Path, change: Change, suffix: str) -> None:
+    with pytest.raises(BadModel) as caught:
+        plug.read(altered(tmp_path, change, suffix))
+    assert caught.value.hint
+
+
+def test_a_hostile_loss_is_refused_and_a_custom_one_left_out(tmp_path: Path, canary: Path) -> None:
+    def with_loss(module: str, name: str) -> Path:
+        def change(config: dict[str, Any]) -> None:
+            config["compile_config"]["loss"] = call(module, name)
+
+        return altered(tmp_path, change, ".keras")
+
+    with pytest.raises(Unsafe):
+        plug.read(with_loss("os", "system"))
+    with pytest.warns(UserWarning, match="without its training settings"):
+        assert not plug.read(with_loss("my_project.losses", "focal")).compiled
+
+
+ZIPS: dict[str, Callable[[dict[str, bytes]], None]] = {
+    "a name that climbs": lambda members: members.update({"../evil.py": b"x"}),
+    "an absolute name": lambda members: members.update({"/tmp/evil.py": b"x"}),  # noqa: S108
+    "an unexpected member": lambda members: members.update({"assets/vocabulary.txt": b"x"}),
+    "Python code": lambda members: members.update({"evil.py": b"x"}),
+}
+
+
+@pytest.mark.parametrize("change", ZIPS.values(), ids=ZIPS.keys())
+def test_an_archive_with_other_members_is_refused(tmp_path: Path, change: Any) -> None:
+    before = {p for p in tmp_path.parent.iterdir()}
+    with pytest.raises(Unsafe):
+        plug.read(zipped(tmp_path, good(tmp_path / "good.keras"), change))
+    assert {p for p in tmp_path.parent.iterdir()} == before
+
+
+def test_a_symbolic_link_and_a_doubled_member_are_refused(tmp_path: Path) -> None:
+    good(tmp_path / "good.keras")
+    link = zipfile.ZipInfo("metadata.json")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "link.keras", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+    with pytest.raises(Unsafe, match="leads out"):
+        plug.read(tmp_path / "link.keras")
+    with zipfile.ZipFile(tmp_path / "good.keras", "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("config.json", "{}")
+    with pytest.raises(Unsafe, match="twice"):
+        plug.read(tmp_path / "good.keras")
+
+
+@pytest.mark.parametrize("member", ["config.json", "model.weights.h5"])
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, member: str) -> None:
+    with zipfile.ZipFile(tmp_path / "bomb.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("metadata.json", "{}")
+        archive.writestr(member, b"0" * (64 << 20))
+    with pytest.raises(Unsafe, match="unpacks"):
+        plug.read(tmp_path / "bomb.keras")
+
+
+def external_link(file: Any, at: Path) -> None:
+    del file["model_weights"]
+    with h5py.File(at / "other.h5", "w") as other:
+        other["secret"] = np.ones(3)
+    file["model_weights"] = h5py.ExternalLink(str(at / "other.h5"), "/")
+
+
+def soft_link(file: Any, at: Path) -> None:
+    file["model_weights/soft"] = h5py.SoftLink("/model_weights")
+
+
+def external_storage(file: Any, at: Path) -> None:
+    (at / "secret.bin").write_bytes(bytes(400))
+    file.create_dataset("model_weights/outside", (100,), "f4", external=[(str(at / "secret.bin"), 0, 400)])
+
+
+def virtual(file: Any, at: Path) -> None:
+    with h5py.File(at / "other.h5", "w") as other:
+        other["secret"] = np.ones(3, dtype="f4")
+    layout = h5py.VirtualLayout((3,), "f4")
+    layout[:] = h5py.VirtualSource(at / "other.h5", "secret", (3,))
+    file.create_virtual_dataset("model_weights/virtual", layout)
+
+
+def giant(file: Any, at: Path) -> None:
+    file.create_dataset("model_weights/giant", (1 << 40,), "f4", chunks=(1024,))
+
+
+def bomb(file: Any, at: Path) -> None:
+    file.create_dataset("model_weights/bomb", data=np.zeros(1 << 24, "f4"), compression="gzip")
+
+
+def itself(file: Any, at: Path) -> None:
+    file["model_weights/again"] = file["model_weights"]
+
+
+def objects(file: Any, at: Path) -> None:
+    file.create_dataset("model_weights/words", data=["a", "b"], dtype=h5py.string_dtype())
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [external_link, soft_link, external_storage, virtual, giant, bomb, itself, objects],
+    ids=lambda f: f.__name__,
+)
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_hdf5_that_is_not_just_its_own_numbers_is_refused(tmp_path: Path, attack: Any, suffix: str) -> None:
+    source = good(tmp_path / f"good{suffix}")
+    if suffix == ".h5":
+        with h5py.File(source, "a") as file:
+            attack(file, tmp_path)
+    else:
+
+        def change(members: dict[str, bytes]) -> None:
+            inside = tmp_path / "inside.h5"
+            inside.write_bytes(members["model.weights.h5"])
+            with h5py.File(inside, "a") as file:
+                file.create_group("model_weights")
+                attack(file, tmp_path)
+            members["model.weights.h5"] = inside.read_bytes()
+
+        source = zipped(tmp_path, source, change)
+    with pytest.raises(Unsafe):
+        plug.read(source)
+
+
+def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
+    for suffix in (".h5", ".keras"):
+        with pytest.raises(BadModel):
+            plug.read(altered(tmp_path, setting("units", 5), suffix))
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_bits_flipped_anywhere_never_end_in_a_crash(tmp_path: Path, suffix: str) -> None:
+    """A damaged file either still reads or raises BadModel; nothing else comes out."""
+    whole = bytearray(good(tmp_path / f"good{suffix}").read_bytes())
+    draw = np.random.default_rng(0)
+    outcomes = set()
+    for trial in range(25):
+        broken = bytearray(whole)
+        for place in draw.integers(0, len(whole), 20):
+            broken[place] ^= int(draw.integers(1, 256))
+        path = tmp_path / f"broken{trial}{suffix}"
+        path.write_bytes(bytes(broken))
+        try:
+            plug.read(path)
+            outcomes.add("read")
+        except BadModel:
+            outcomes.add("refused")
+    assert "refused" in outcomes
