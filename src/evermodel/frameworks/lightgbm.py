@@ -11,17 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from evermodel.core.errors import BadData, BadModel, BadSetting, MissingExtra, Unsafe
+from evermodel.core.errors import BadData, BadModel, BadSetting, MissingExtra
 from evermodel.core.files import write_whole
 from evermodel.core.framework import Needs
 from evermodel.core.table import Array
 from evermodel.core.training import Epoch, Training
 from evermodel.frameworks._lightgbm.native import MAGIC, Native, parse, side_by_side, to_text
 from evermodel.frameworks._lightgbm.recipe import class_count, parameters, task_of
+from evermodel.frameworks._pickled import SUFFIXES as SUFFIXES_OF_PICKLES
+from evermodel.frameworks._pickled import names_package, unpickled
 
 EXTRA = "boost"
 SUFFIXES = (".txt", ".lgb", ".model")
-PICKLES = (".pkl", ".pickle", ".joblib")
 HEARD_EVERY = 10  # rounds between two entries of the learning curve
 FURTHER = 0.2  # share of the trees that going on adds
 
@@ -44,11 +45,10 @@ def owns(obj: Any) -> bool:
 
 
 def opens(path: Path) -> bool:
-    if path.suffix not in (*SUFFIXES, *PICKLES) or not path.is_file():
-        return False
+    if path.suffix not in SUFFIXES or not path.is_file():
+        return names_package(path, "lightgbm")
     with path.open("rb") as file:
-        head = file.read(64)
-    return b"lightgbm." in head if path.suffix in PICKLES else head.startswith(MAGIC)
+        return file.read(len(MAGIC)) == MAGIC
 
 
 def suffixes() -> tuple[str, ...]:
@@ -60,10 +60,15 @@ def read(path: Path, *, trust: bool = False, factory: str | None = None) -> Any:
 
     From a pickle only with ``trust``. Raises BadModel, Unsafe.
     """
-    if path.suffix in PICKLES:
-        return _unpickled(path, trust)
+    if path.suffix in SUFFIXES_OF_PICKLES:
+        return unpickled(path, owns, trust=trust, wanted="a LightGBM model", instead="use Booster.save_model('m.txt')")
     native = parse(path.read_bytes(), path.name)
     return Boosted(_booster(to_text(native)), native, None, native.rounds)
+
+
+def taken(obj: Any) -> Any:
+    """A live object as it is kept; asking it again and again is then cheap."""
+    return _boosted(obj)
 
 
 def write(obj: Any, to: Path) -> None:
@@ -236,20 +241,6 @@ def _check_width(native: Native, x: Any) -> None:
 
 def _put(at: Path, text: str) -> None:
     at.write_bytes(text.encode())  # write_text would change line ends elsewhere, and with them the sizes
-
-
-def _unpickled(path: Path, trust: bool) -> Any:
-    if not trust:
-        raise Unsafe(
-            f"{path.name} is a pickle: loading it runs whatever code is in it.",
-            f"If you made this file yourself: --trust {path}. Else save it with Booster.save_model().",
-        )
-    import joblib
-
-    obj = joblib.load(path)
-    if not owns(obj):
-        raise BadModel(f"{path.name} holds a {type(obj).__name__}, not a LightGBM model.")
-    return obj
 
 
 def _lightgbm() -> Any:

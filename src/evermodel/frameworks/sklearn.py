@@ -14,6 +14,8 @@ from evermodel.core.files import write_whole
 from evermodel.core.framework import Needs, Task
 from evermodel.core.table import Array
 from evermodel.core.training import Epoch, Training
+from evermodel.frameworks._pickled import SUFFIXES as PICKLES
+from evermodel.frameworks._pickled import names_package, unpickled
 
 EXTRA = "sklearn"
 # Types of scikit-learn's own that skops does not trust by itself, and whose construction runs no code of a stranger.
@@ -32,7 +34,6 @@ KNOWN_TYPES = frozenset(
         "sklearn.compose._column_transformer._RemainderColsList",
     }
 )
-PICKLE_SUFFIXES = (".pkl", ".pickle", ".joblib")
 
 
 def owns(obj: Any) -> bool:
@@ -41,10 +42,9 @@ def owns(obj: Any) -> bool:
 
 
 def opens(path: Path) -> bool:
-    if path.suffix in PICKLE_SUFFIXES and path.is_file():
-        with path.open("rb") as file:
-            return b"xgboost." not in file.read(64)  # frameworks/xgboost.py opens those
-    return path.suffix in (".skops", *PICKLE_SUFFIXES)
+    if path.suffix in PICKLES:
+        return not names_package(path, "xgboost")  # frameworks/xgboost.py opens those
+    return path.suffix == ".skops"
 
 
 def suffixes() -> tuple[str, ...]:
@@ -53,22 +53,11 @@ def suffixes() -> tuple[str, ...]:
 
 def read(path: Path, *, trust: bool = False, factory: str | None = None) -> Any:
     """An estimator from a ``.skops`` file; from a pickle only with ``trust``, because a pickle can run anything."""
-    if path.suffix not in PICKLE_SUFFIXES:
+    if path.suffix not in PICKLES:
         return _load_skops(path)
-    if not trust:
-        raise Unsafe(
-            f"{path.name} is a pickle: loading it runs whatever code is in it.",
-            f"If you made this file yourself: --trust {path}. Else ask for it as .skops (skops.io.dump).",
-        )
-    try:
-        import joblib
-
-        obj = joblib.load(path)
-    except Exception as error:  # a pickle can fail in any way
-        raise BadModel(f"{path.name} cannot be unpickled ({type(error).__name__}: {error}).") from None
-    if not owns(obj):
-        raise BadModel(f"{path.name} holds a {type(obj).__name__}, not a scikit-learn estimator with predict().")
-    return obj
+    return unpickled(
+        path, owns, trust=trust, wanted="a scikit-learn estimator with predict()", instead="use skops.io.dump"
+    )
 
 
 def read_scaler(path: Path) -> Any:

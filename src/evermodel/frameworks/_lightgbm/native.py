@@ -96,7 +96,7 @@ def _check(model: Native) -> None:
     if len(model.names) != model.width:
         raise ValueError(f"{len(model.names)} feature names for {model.width} features")
     for number, tree in enumerate(model.trees):
-        check_tree(fields_of(tree), number, model.width)
+        check_tree(tree, number, model.width)
 
 
 def _parameters(rest: str) -> dict[str, str]:

@@ -1,0 +1,285 @@
+"""XGBoost boosters of trees: native files (.ubj, .json) and live objects; pickles only if the user trusts them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evermodel.core.errors import BadData, BadModel, BadSetting, MissingExtra
+from evermodel.core.files import write_whole
+from evermodel.core.framework import Needs
+from evermodel.core.output import softmax
+from evermodel.core.table import Array
+from evermodel.core.training import Training
+from evermodel.frameworks._pickled import SUFFIXES as SUFFIXES_OF_PICKLES
+from evermodel.frameworks._pickled import names_package, unpickled
+from evermodel.frameworks._xgboost.document import Document, mixed_leaves, parse, side_by_side, table_values, trees_of
+from evermodel.frameworks._xgboost.listening import listener
+from evermodel.frameworks._xgboost.recipe import ADAPTIVE, parameters, recipe_of, task_of
+from evermodel.frameworks._xgboost.ubjson import is_ubjson
+
+EXTRA = "boost"
+SUFFIXES = (".ubj", ".json")
+FURTHER = 0.2  # share of the rounds that going on adds
+
+
+@dataclass(frozen=True)
+class Boosted:
+    """A booster with what its native file cannot hold: how it was trained, labels, the length of a fresh training.
+
+    ``rounds`` stays what it was at adoption while trees are added or put side by side: a refit must not grow with them.
+    """
+
+    booster: Any  # xgboost.Booster
+    recipe: Mapping[str, str]
+    tables: tuple[tuple[Any, ...], ...]  # categories behind the codes, if the model was trained on a frame
+    classes: tuple[Any, ...] | None
+    groups: int
+    rounds: int
+
+    @property
+    def width(self) -> int:
+        return int(self.booster.num_features())
+
+
+def owns(obj: Any) -> bool:
+    return isinstance(obj, Boosted) or any(t.__module__.split(".")[0] == "xgboost" for t in type(obj).__mro__)
+
+
+def opens(path: Path) -> bool:
+    if path.suffix not in SUFFIXES or not path.is_file():
+        return names_package(path, "xgboost")
+    with path.open("rb") as file:
+        head = file.read(256)
+    return is_ubjson(head) or b'"learner"' in head
+
+
+def suffixes() -> tuple[str, ...]:
+    return SUFFIXES
+
+
+def read(path: Path, *, trust: bool = False, factory: str | None = None) -> Any:
+    """A booster from a native file: decoded and checked here, then written anew for XGBoost.
+
+    From a pickle only with ``trust``. Raises BadModel, Unsafe.
+    """
+    if path.suffix in SUFFIXES_OF_PICKLES:
+        return unpickled(path, owns, trust=trust, wanted="an XGBoost model", instead="use Booster.save_model('m.ubj')")
+    return _from_document(parse(path.read_bytes(), path.name))
+
+
+def taken(obj: Any) -> Any:
+    """A live object as it is kept; asking it again and again is then cheap."""
+    return _boosted(obj)
+
+
+def write(obj: Any, to: Path) -> None:
+    raw = _boosted(obj).booster.save_raw("json" if to.suffix == ".json" else "ubj")
+    write_whole(to, lambda at: _put(at, bytes(raw)))
+
+
+def save(obj: Any, to: Path) -> None:
+    boosted = _boosted(obj)
+    _put(to / "model.ubj", bytes(boosted.booster.save_raw("ubj")))
+    beside = {k: getattr(boosted, k) for k in ("recipe", "tables", "classes", "groups", "rounds")}
+    (to / "model.json").write_text(json.dumps(beside))
+
+
+def load(at: Path) -> Any:
+    beside = json.loads((at / "model.json").read_text())
+    beside["tables"] = tuple(map(tuple, beside["tables"]))
+    beside["classes"] = None if beside["classes"] is None else tuple(beside["classes"])
+    return Boosted(_booster((at / "model.ubj").read_bytes()), **beside)
+
+
+def needs(obj: Any) -> Needs:
+    boosted = _boosted(obj)
+    task, names = task_of(boosted.recipe["objective"]), boosted.booster.feature_names
+    return Needs(
+        shape=(boosted.width,),
+        names=tuple(names) if names else None,
+        categories=tuple(tuple(map(str, table)) for table in boosted.tables if table),
+        task=task,
+        classes=boosted.classes,
+        outputs=boosted.groups,
+        output="value" if task == "regression" else "probability",
+    )
+
+
+def predict(obj: Any, x: Any) -> Array:
+    """(n,) probabilities of class 1 or values, (n, k) probabilities; ``x`` (n, d) with categories as codes."""
+    boosted = _boosted(obj)
+    rows, objective = _rows(boosted, x), boosted.recipe["objective"]
+    if objective == "multi:softmax":  # would give labels
+        return softmax(np.asarray(boosted.booster.predict(rows, output_margin=True), np.float64))
+    return np.asarray(boosted.booster.predict(rows))
+
+
+def fit(obj: Any, x: Any, y: Array, training: Training, *, fresh: bool) -> Any:
+    """As many rounds as the deployed model has, with its parameters; or, not ``fresh``, a fifth as many on top of it.
+
+    ``training.epochs`` counts rounds. The curve is heard every ten rounds. New classes need ``fresh``: BadSetting.
+    Deterministic given the seed. A native file does not say how it was trained: see ``_xgboost/recipe.py``.
+    """
+    parent, x = _boosted(obj), np.asarray(x)
+    told = parameters(parent.recipe, training, y, parent.groups, x.shape[1] == parent.width)
+    if not fresh and told.get("num_class", 1) != parent.groups:
+        raise BadSetting("XGBoost cannot go on with classes that the booster never saw.", "Use --with refit.")
+    rounds = training.epochs or (parent.rounds if fresh else max(1, round(FURTHER * parent.rounds)))
+    rows = _rows(parent, x, y, training, fresh=fresh)
+    watched, before = _watched(rows, training), None if fresh else _without_tables(parent)
+    heard = listener(_xgboost().callback, training, rows, watched, told["eval_metric"], rounds)
+    trained = _trained(told, rows, rounds, before, [heard])
+    booster, groups = _with_tables(trained, parent), int(told.get("num_class", 1))
+    recipe = {**parent.recipe, **({"objective": told["objective"]} if groups != parent.groups else {})}
+    classes = training.classes or parent.classes or None
+    return Boosted(booster, recipe, parent.tables, classes, groups, rounds if fresh else parent.rounds)
+
+
+def refit_leaves(obj: Any, x: Any, y: Array, *, decay: float) -> Any:
+    """The same trees, each leaf ``decay`` of its old value and the rest learnt on ``x``, ``y``. One pass over x."""
+    parent, x = _boosted(obj), np.asarray(x)
+    told = parameters(parent.recipe, Training(), y, parent.groups, same_width=True)
+    if told.get("num_class", 1) != parent.groups:
+        raise BadSetting("Leaves cannot be learnt for classes that the booster never saw.", "Use --with refit.")
+    if parent.recipe["objective"] in ADAPTIVE:
+        raise BadSetting(f"XGBoost does not learn leaves of {parent.recipe['objective']} anew.", "Use --with refit.")
+    folded = side_by_side([_document(_without_tables(parent))], [1.0])  # a dart's weights go into its leaves
+    old = _booster(json.dumps(folded).encode())
+    told = {**told, "booster": "gbtree", "process_type": "update", "updater": "refresh", "refresh_leaf": 1}
+    renewed = _trained(told, _rows(parent, x, y), old.num_boosted_rounds(), old, [])
+    mixed = mixed_leaves(side_by_side([_document(parent.booster)], [1.0]), _document(renewed), decay)
+    return _like(parent, mixed)
+
+
+def combined(objs: Sequence[Any], shares: Sequence[float]) -> Any:
+    """One booster whose raw margin is the weighted mean of theirs: trees side by side, leaves scaled."""
+    members, total = [_boosted(obj) for obj in objs], float(sum(shares))
+    both = side_by_side([_document(m.booster) for m in members], [float(share) / total for share in shares])
+    longest = max(members, key=lambda m: m.rounds)
+    return _like(longest, both)
+
+
+def _like(parent: Boosted, document: Document) -> Boosted:
+    booster = _booster(json.dumps(document).encode())
+    return Boosted(booster, parent.recipe, parent.tables, parent.classes, parent.groups, parent.rounds)
+
+
+def _rows(
+    parent: Boosted, x: Any, y: Array | None = None, training: Training | None = None, *, fresh: bool = False
+) -> Any:
+    """XGBoost's own table; columns named and typed as the booster has them."""
+    x, booster, told = np.asarray(x), parent.booster, training or Training()
+    same = x.ndim == 2 and x.shape[1] == parent.width
+    if not same and not (fresh and x.ndim == 2):
+        raise BadData(f"The booster expects rows of {parent.width} columns. Got an array of shape {x.shape}.")
+    names, types = (booster.feature_names, booster.feature_types) if same else (None, None)
+    if fresh:
+        own = [i for i, kind in enumerate(types or ()) if kind == "c"]
+        types = ["c" if i in (*told.categorical, *own) else "q" for i in range(x.shape[1])]
+    said = {"weight": None if y is None else told.weight, "feature_names": names, "feature_types": types}
+    return _tried(lambda: _xgboost().DMatrix(x, y, **said, enable_categorical=True))
+
+
+def _watched(rows: Any, training: Training) -> Any:
+    if training.validation is None or not len(training.validation[1]):
+        return None
+    x, y = training.validation
+    said = {"feature_names": rows.feature_names, "feature_types": rows.feature_types}
+    return _tried(lambda: _xgboost().DMatrix(np.asarray(x), y, **said, enable_categorical=True))
+
+
+def _trained(told: dict[str, Any], rows: Any, rounds: int, before: Any, listeners: list[Any]) -> Any:
+    train = _xgboost().train
+    return _tried(lambda: train(told, rows, rounds, xgb_model=before, callbacks=listeners, verbose_eval=False))
+
+
+def _boosted(obj: Any) -> Boosted:
+    """Whatever is given as a booster with what it cannot hold. Raises BadModel for one that was never fitted."""
+    if isinstance(obj, Boosted):
+        return obj
+    classes = None
+    if hasattr(obj, "get_booster"):
+        try:
+            classes = tuple(np.asarray(obj.classes_).tolist()) if hasattr(obj, "classes_") else None
+            obj = _best_part(obj)
+        except (_xgboost().core.XGBoostError, ValueError, AttributeError) as error:
+            raise BadModel(f"The {type(obj).__name__} is not fitted ({error}).", "Call its fit() first.") from None
+    return _from_document(_document(obj), classes, json.loads(obj.save_config()))
+
+
+def _best_part(model: Any) -> Any:
+    """The rounds that the scikit-learn interface predicts with: up to the best one if it stopped early."""
+    booster = model.get_booster()
+    best = booster.attributes().get("best_iteration")
+    return booster if best is None else booster[: int(best) + 1]
+
+
+def _from_document(
+    document: Document, classes: tuple[Any, ...] | None = None, config: Mapping[str, Any] | None = None
+) -> Boosted:
+    objective = document["learner"]["objective"]["name"]
+    task_of(objective)
+    booster = _booster(json.dumps(document).encode())
+    groups = max(int(document["learner"]["learner_model_param"]["num_class"]), 1)
+    tables = tuple(table_values(table) for table in trees_of(document).get("cats", {}).get("enc", []))
+    rounds = len(trees_of(document)["iteration_indptr"]) - 1
+    return Boosted(booster, recipe_of(document, config), tables, classes, groups, rounds)
+
+
+def _document(booster: Any) -> Document:
+    return parse(bytes(booster.save_raw("json")))
+
+
+def _without_tables(parent: Boosted) -> Any:
+    """XGBoost does not go on with rows that carry no tables of categories; ours carry codes, which are append-only."""
+    if not any(parent.tables):
+        return parent.booster
+    document = _document(parent.booster)
+    trees_of(document)["cats"] = {"enc": [], "feature_segments": [], "sorted_idx": []}
+    return _booster(json.dumps(document).encode())
+
+
+def _with_tables(booster: Any, parent: Boosted) -> Any:
+    """The booster, loaded anew so that it holds no training rows, with the parent's tables of categories."""
+    if not any(parent.tables) or booster.num_features() != parent.width:
+        return _booster(bytes(booster.save_raw("ubj")))
+    document = _document(booster)
+    trees_of(document)["cats"] = trees_of(_document(parent.booster))["cats"]
+    return _booster(json.dumps(document).encode())
+
+
+def _booster(raw: bytes) -> Any:
+    xgboost = _xgboost()
+    try:
+        return xgboost.Booster(model_file=bytearray(raw))
+    except (xgboost.core.XGBoostError, ValueError) as error:
+        raise BadModel(f"XGBoost cannot read the model ({_first_line(error)}).") from None
+
+
+def _tried(work: Callable[[], Any]) -> Any:
+    try:
+        return work()
+    except _xgboost().core.XGBoostError as error:
+        raise BadData(f"XGBoost cannot use these rows ({_first_line(error)}).") from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", 1)[0][:300]
+
+
+def _put(at: Path, data: bytes) -> None:
+    at.write_bytes(data)
+
+
+def _xgboost() -> Any:
+    try:
+        import xgboost
+    except ImportError:
+        raise MissingExtra.for_package("xgboost", EXTRA, "An XGBoost model") from None
+    return xgboost
