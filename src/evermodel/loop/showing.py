@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from evermodel.core.judgement import PairedScores
 from evermodel.core.comparing import compare
+from evermodel.core.judgement import PairedScores
 from evermodel.loop.results import Score
 from evermodel.loop.scoring import metrics_for
 

@@ -67,7 +67,10 @@ def needs(model: Any) -> Needs:
         task = "regression"
     layout: Literal["matrix", "image"] = "image" if len(shape) == 3 else "matrix"
     known = tuple(int(d) for d in shape) if all(d is not None for d in shape) else None
-    return Needs(layout=layout, shape=known, task=task, outputs=width, output=output, network=True)
+    return Needs(
+        layout=layout, shape=known, task=task, outputs=width, output=output, network=True,
+        unbounded=activation == "linear",
+    )  # fmt: skip
 
 
 def single_input(model: Any) -> tuple[int | None, ...]:
