@@ -30,16 +30,29 @@ def logits(obj: Any, x: Any) -> Array | None:
     return predicting.predict(_headless[obj], x)
 
 
-def without_head(obj: Any, name: str | None = None) -> Any:
-    """The same network with the same weights, its last activation linear; named ``name`` where given."""
+def without_head(obj: Any) -> Any:
+    """The same network with the same weights, its last activation linear."""
     config = obj.get_config()
     if _ends_openly(obj):
         last = next(e["config"] for e in config["layers"] if e["config"].get("name") == obj.layers[-1].name)
         last["activation"] = "linear"
-    if name is not None:
-        config["name"] = name
     with copying.seeded(0):
         made = type(obj).from_config(config)
+    copying.set_weights(made, obj.get_weights())
+    return made
+
+
+def _named(obj: Any, name: str) -> Any:
+    """The same network, ``name`` before the names of its layers: HDF5 files need every weight to have its own."""
+    import keras
+
+    def renamed(layer: Any) -> Any:
+        config = layer.get_config()
+        return type(layer).from_config({**config, "name": f"{name}_{config['name']}"})
+
+    with copying.seeded(0):
+        made = keras.models.clone_model(obj, clone_function=renamed, recursive=True)
+    made.name = name
     copying.set_weights(made, obj.get_weights())
     return made
 
@@ -69,7 +82,7 @@ def joined(models: Sequence[Model], shares: Sequence[float], names: Sequence[str
         if not np.allclose(scale, 1.0, rtol=0, atol=1e-12) or np.any(offset):
             x = keras.layers.Rescaling(scale.tolist(), offset.tolist(), name=f"{name}_normalised")(x)
         factor, shift = _output_folding(first, model, needs[0].outputs or 1)
-        raw = without_head(model.obj, name)(x)
+        raw = _named(without_head(model.obj), name)(x)
         parts.append(
             keras.layers.Rescaling(share * factor, np.multiply(share, shift).tolist(), name=f"{name}_share")(raw)
         )
