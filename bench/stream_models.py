@@ -1,4 +1,4 @@
-"""The models that bench/streams.py deploys, trained as their makers would, and the textbook's way to update a network."""
+"""The models that bench/streams.py deploys, trained as their makers would; the textbook's update of a network."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
     python scripts/make_demo.py BANK_MARKETING.parquet
 
 Bank Marketing (Moro, Rita, Cortez; UCI 222) is CC BY 4.0. The model is trained as its makers would have: numbers
-standardised, categories one-hot, ten epochs, saved as ``existing_model.h5``; its scaler is thrown away, as it usually is.
+standardised, categories one-hot, ten epochs, saved as ``existing_model.h5``; its scaler is thrown away, as usual.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-TO = Path(__file__).parents[1] / "src" / "evermodel" / "loop" / "_demo"
+TO = Path(__file__).parents[1] / "src" / "evermodel" / "export" / "_demo"
 FIRST = 9_000  # rows the model was deployed on: May to early June 2008
 HIDDEN = ("call_duration_s", "row_order", "year")  # the duration is known only after the call
 
@@ -27,7 +27,7 @@ def main() -> None:
     train(rows[:FIRST]).save(TO / "existing_model.h5")
 
 
-def train(rows: pl.DataFrame):  # noqa: ANN201 - keras is imported inside
+def train(rows: pl.DataFrame):
     import keras
 
     y = rows["subscribed"].to_numpy()

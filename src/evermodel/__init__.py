@@ -31,7 +31,7 @@ VERBS = {
     "show": "loop.look",
     "log": "loop.look",
     "report": "export.report",
-    "demo": "loop.demo",
+    "demo": "export.demo",
 }
 __all__ = ["VERBS", "__version__"]
 

@@ -34,7 +34,7 @@ class Context:
         """The Training that follows from this context; ``asked`` overrides its fields."""
         watched = None
         if tuning is not None and len(tuning):
-            watched = (model.transform(tuning.frame), model.target(tuning))
+            watched = (model.transform(tuning.frame), model.scaled(model.target(tuning)))
         return Training(validation=watched, deadline=self.deadline, seed=self.seed, on_epoch=self.on_epoch, **asked)
 
     def change(self, name: str, parents: Sequence[Model], data: Split, **settings: Any) -> Model:

@@ -26,6 +26,7 @@ class Needs:
     classes: tuple[Any, ...] | None = None  # labels the object predicts, in the order of its columns
     outputs: int | None = None  # width of what predict gives; 1 for a sigmoid or a regression
     output: Literal["probability", "logit", "value"] | None = None
+    unbounded: bool = True  # a regression's output can be any number, below 0 too
     network: bool = False  # trained by gradient: warm starts, replay and epochs mean something
 
 
@@ -78,3 +79,27 @@ class Combining(Protocol):
     """A capability: several objects of one kind become one whose raw output is their weighted mean."""
 
     def combined(self, objs: Sequence[Any], shares: Sequence[float], /) -> Any: ...
+
+
+@runtime_checkable
+class Logits(Protocol):
+    """A capability: the raw scores before a last sigmoid or softmax, where probabilities near 1 have no digits left."""
+
+    def logits(self, obj: Any, x: Any, /) -> Array | None: ...  # (n, 1) or (n, k); None where there are none
+
+
+@runtime_checkable
+class Joining(Protocol):
+    """A capability: several models, each with its own transform, as one plain model behind the first one's transform.
+
+    Predicts the weighted mean of their log odds or values. Raises BadModel where they do not fit together.
+    """
+
+    def joined(self, models: Sequence[Any], shares: Sequence[float], names: Sequence[str], /) -> Any: ...
+
+
+@runtime_checkable
+class Exporting(Protocol):
+    """A capability: a model whose object has no one file of its own, as a plain Model of another framework that has."""
+
+    def exported(self, model: Any, /) -> Any: ...

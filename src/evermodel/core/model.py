@@ -16,6 +16,7 @@ from evermodel.core.table import Array, Table
 from evermodel.core.training import Training
 from evermodel.core.transform import Transform
 
+LARGE_VALUES = 10.0  # a target spread wider than this is scaled before a network is trained anew on it
 BATCH = 65_536  # rows predicted at once: keeps memory flat without slowing anything down
 
 
@@ -63,10 +64,26 @@ class Model:
 
     def raw_target(self, table: Table) -> Array:
         """The target in the units of the object's own output: what it is trained on."""
-        y = self.target(table)
+        return self.scaled(self.target(table))
+
+    def scaled(self, y: Array) -> Array:
+        """The target (n,) as the object is trained on it: values shifted and divided, class codes as they are."""
         if self.contract.task != "regression":
             return y
         return np.asarray((y - (self.output.shift[0] if self.output.shift else 0.0)) / self.output.scale)
+
+    def with_target_scale(self, y: Array) -> Model:
+        """For a network about to be trained anew: large values are trained on as shifted to mean 0 and spread 1.
+
+        Only where no scale was set before. An output that cannot fall below 0 keeps its zero.
+        """
+        needs, spread = self.needs, float(np.std(y)) if len(y) else 0.0
+        if self.contract.task != "regression" or not needs.network or self.output != Output("value"):
+            return self
+        if spread <= LARGE_VALUES or not np.isfinite(spread):
+            return self
+        shift = (float(np.mean(y)),) if needs.unbounded else ()
+        return dataclasses.replace(self, output=dataclasses.replace(self.output, scale=spread, shift=shift))
 
     def fitted(self, table: Table, training: Training, *, fresh: bool) -> Model:
         """A new model whose object was trained on ``table``; the transform is kept as it is."""

@@ -78,23 +78,31 @@ class Transform:
         ends = np.cumsum([0, *(f.width for f in self.features)])
         return tuple(int(ends[i]) for i, f in enumerate(self.features) if f.encoding == "code")
 
-    def fitted(self, frame: pl.DataFrame, contract: Contract) -> Transform:
-        """The same encoding and scaling, its numbers learnt anew from ``frame``, categories as in the contract."""
+    def fitted(self, frame: pl.DataFrame, contract: Contract, weight: Array | None = None) -> Transform:
+        """The same encoding and scaling, its numbers learnt anew from ``frame``, categories as in the contract.
+
+        ``weight`` (n,): how much each row counts for mean and deviation.
+        """
         if self.layout != "matrix":
             return self
-        features = tuple(self._fitted_feature(f, frame, contract) for f in self.features)
+        features = tuple(self._fitted_feature(f, frame, contract, weight) for f in self.features)
         return dataclasses.replace(self, features=features)
 
-    def _fitted_feature(self, feature: Feature, frame: pl.DataFrame, contract: Contract) -> Feature:
+    def _fitted_feature(
+        self, feature: Feature, frame: pl.DataFrame, contract: Contract, weight: Array | None
+    ) -> Feature:
         if feature.encoding != "value":
             known = contract.column(feature.column).categories
             return dataclasses.replace(feature, categories=known) if feature.categories else feature
         values = frame[feature.column].to_numpy().astype(np.float64)
-        values = values[np.isfinite(values)]
+        finite = np.isfinite(values)
+        values, weight = values[finite], None if weight is None else weight[finite]
         if not len(values):
             return feature
         fill = None if feature.fill is None else float(np.median(values))
-        center, scale = scaling_numbers("standard" if self.scaling in ("given", "learnt") else self.scaling, values)
+        center, scale = scaling_numbers(
+            "standard" if self.scaling in ("given", "learnt") else self.scaling, values, weight
+        )
         return dataclasses.replace(feature, fill=fill, center=center, scale=scale)
 
     def to_json(self) -> str:
@@ -107,8 +115,11 @@ class Transform:
         return cls(features=features, **{**raw, "image": tuple(raw["image"])})
 
 
-def scaling_numbers(scaling: Scaling, values: Array) -> tuple[float, float]:
+def scaling_numbers(scaling: Scaling, values: Array, weight: Array | None = None) -> tuple[float, float]:
     """Center and scale of a kind of scaling, from finite values (n,). A constant column gets scale 1."""
+    if scaling == "standard" and weight is not None and weight.sum() > 0:
+        mean = float(np.average(values, weights=weight))
+        return mean, float(np.sqrt(np.average((values - mean) ** 2, weights=weight))) or 1.0
     low, high = float(values.min()), float(values.max())
     if scaling == "standard":
         return float(values.mean()), float(values.std()) or 1.0

@@ -9,6 +9,7 @@ from typing import Any
 
 from evermodel.core.errors import BadModel, BadSetting, MissingExtra
 from evermodel.core.framework import Needs
+from evermodel.core.model import Model
 from evermodel.core.table import Array
 from evermodel.core.training import Training
 
@@ -120,6 +121,21 @@ def widened(obj: Any, /, *, inputs: int, outputs: int) -> Any:
 
     _check_built(obj)
     return widening.widened(obj, inputs=inputs, outputs=outputs)
+
+
+def logits(obj: Any, x: Any, /) -> Array | None:
+    """x (n, …) -> scores before the last sigmoid or softmax (n, k); None where the last layer does not show them."""
+    from evermodel.frameworks._keras import heads
+
+    _check_built(obj)
+    return heads.logits(obj, x)
+
+
+def joined(models: Sequence[Model], shares: Sequence[float], names: Sequence[str], /) -> Model:
+    """One network that predicts the weighted mean of the models' log odds or values, behind the first's transform."""
+    from evermodel.frameworks._keras import heads
+
+    return heads.joined(models, shares, names)
 
 
 def _check_built(obj: Any) -> None:

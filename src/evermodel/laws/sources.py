@@ -32,7 +32,7 @@ def reads_twice_alike(write: Write, rows: pl.DataFrame, folder: Path) -> None:
 
 
 def refuses_in_words(source: Any) -> None:
-    """What cannot be read is refused by an AskedWrongly whose message has no traceback in it, never by another error."""
+    """What cannot be read is refused by an AskedWrongly with no traceback in its message, never by another error."""
     try:
         collect(scan(source))
     except AskedWrongly as error:

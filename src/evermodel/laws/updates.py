@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def the_contract_is_kept(change: Change, parent: Model, split: Split) -> None:
 
 def settings_stand_in_the_signature(change: Change, parent: Model, split: Split) -> None:
     """Every setting has a type and a default that is within its own bounds; three arguments come before the slash."""
-    for setting in settings_of(change):
+    for setting in settings_of(cast(Callable[..., Any], change)):
         within = setting.default is None or setting.bounds is None or setting.default in setting.bounds
         _hold(within and (setting.default is not None or setting.optional), settings_stand_in_the_signature)
     _hold(bool(change.__doc__) and "$ evermodel update" in (change.__doc__ or ""), settings_stand_in_the_signature)

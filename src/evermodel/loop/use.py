@@ -12,8 +12,9 @@ import polars as pl
 
 from evermodel.core.cleaning import Cleaned, clean, in_batches
 from evermodel.core.difference import difference
-from evermodel.core.errors import AskedWrongly, BadSetting, NotFound
+from evermodel.core.errors import AskedWrongly, BadModel, BadSetting, NotFound
 from evermodel.core.files import write_text, write_whole
+from evermodel.core.framework import Exporting
 from evermodel.core.model import Model
 from evermodel.core.reading import scan
 from evermodel.core.table import Array, Table
@@ -92,9 +93,22 @@ def save(name: str, *, to: str | Path, version: str | None = None, home: str | P
 
 
 def write_model(model: Model, target: Path) -> list[Path]:
-    """The model's file, and beside it NAME.transform.json: contract, transform and output."""
+    """The model's file, and beside it NAME.transform.json: contract, transform and output.
+
+    A model made of several is written as one of their framework where they fit together, else only into a folder.
+    """
+    folder = target.is_dir() or not target.suffix
+    if isinstance(model.framework, Exporting):
+        try:
+            model = model.framework.exported(model)
+        except BadModel:
+            if not folder:
+                raise
+            target.mkdir(parents=True, exist_ok=True)
+            model.framework.save(model.obj, target)
+            return sorted(p for p in target.rglob("*") if p.is_file())
     formats = model.framework.suffixes()
-    if target.is_dir() or not target.suffix:
+    if folder:
         target.mkdir(parents=True, exist_ok=True)
         target = target / f"model{formats[0]}"
     if target.suffix not in formats:

@@ -40,7 +40,7 @@ def refit(
     if window is not None and rows.blocks is not None:
         rows = rows.rows(rows.blocks > rows.newest_block() - window)
     transform = champion.transform.fitted(rows.frame, champion.contract)
-    fresh = dataclasses.replace(champion, transform=transform)
+    fresh = dataclasses.replace(champion, transform=transform).with_target_scale(champion.target(rows))
     weight = None if half_life is None else age_weights(rows, half_life, mix)
     return fresh.fitted(rows, ctx.training(fresh, data.tuning, epochs=epochs, weight=weight), fresh=True)
 

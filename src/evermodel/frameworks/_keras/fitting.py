@@ -11,32 +11,45 @@ import numpy as np
 
 from evermodel.core.table import Array
 from evermodel.core.training import Epoch, Training
-from evermodel.frameworks._keras import copying, objective, predicting
+from evermodel.frameworks._keras import copying, objective, predicting, scheduled
 
 EPOCHS = 10
 RunEpoch = Callable[[Array], float]  # order of the rows (n,) -> mean loss
 
 
 def fit(obj: Any, x: Any, y: Array, training: Training, *, fresh: bool) -> Any:
-    """A new model trained on x (n, …) and y (n,); see ``Framework.fit``. O(rows x epochs)."""
+    """A new model trained on x (n, …) and y (n,); see ``Framework.fit``. O(rows x epochs), or O(steps x batch)."""
     import keras
 
     objective.single_input(obj)
     classes = len(training.classes) or _classes(obj, y)
-    model = copying.clone(obj, training.seed) if fresh else copying.copy(obj, training.seed)
-    if fresh:
-        copying.compile_like(obj, model)
-        _keep_normalisation(obj, model)
+    model = _start(obj, training, fresh)
     if not getattr(model, "compiled", False):
         model.compile(keras.optimizers.Adam(), objective.default_loss(model, classes))
         model.optimizer.build(model.trainable_variables)
+    inputs = np.ascontiguousarray(x, dtype=model.inputs[0].dtype)
+    if scheduled.asked(training) and len(inputs):
+        scheduled.train(model, inputs, y, classes, training, training.epochs or EPOCHS, batch_size(training, len(x)))
+        return model
     if training.learning_rate is not None:
         model.optimizer.learning_rate = training.learning_rate
-    inputs = np.ascontiguousarray(x, dtype=model.inputs[0].dtype)
     weight = None if training.weight is None else np.asarray(training.weight, dtype=np.float32)
     target = objective.target(model, y, classes)
     with _runner(model, inputs, target, weight, training) as run:
         _epochs(model, run, len(inputs), classes, training)
+    return model
+
+
+def _start(obj: Any, training: Training, fresh: bool) -> Any:
+    """A copy to train: newly initialised, or with the same weights; a schedule leaves the optimizer's memory behind."""
+    if not fresh and not scheduled.asked(training):
+        return copying.copy(obj, training.seed)
+    model = copying.clone(obj, training.seed)
+    copying.compile_like(obj, model)
+    if fresh:
+        _keep_normalisation(obj, model)
+    else:
+        copying.set_weights(model, obj.get_weights())
     return model
 
 
@@ -86,7 +99,7 @@ def _runner(model: Any, x: Array, y: Array, weight: Array | None, training: Trai
     import keras
 
     batch = batch_size(training, len(x))
-    if keras.backend.backend() == "tensorflow" and _plain_step(model):
+    if keras.backend.backend() == "tensorflow" and scheduled.plain_step(model):
         from evermodel.frameworks._keras import tensorflow_epoch
 
         with tensorflow_epoch.runner(model, x, y, weight, batch) as run:
@@ -116,10 +129,3 @@ def _own_dice(seed: int) -> Iterator[None]:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
-
-
-def _plain_step(model: Any) -> bool:
-    """Whether training is what Keras itself does: no train_step of the user's own."""
-    import keras
-
-    return type(model).train_step is keras.Model.train_step and type(model).compute_loss is keras.Model.compute_loss

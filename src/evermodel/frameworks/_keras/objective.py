@@ -67,7 +67,10 @@ def needs(model: Any) -> Needs:
         task = "regression"
     layout: Literal["matrix", "image"] = "image" if len(shape) == 3 else "matrix"
     known = None if None in shape else tuple(int(d) for d in shape if d is not None)
-    return Needs(layout=layout, shape=known, task=task, outputs=width, output=output, network=True)
+    return Needs(
+        layout=layout, shape=known, task=task, outputs=width, output=output, network=True,
+        unbounded=activation == "linear",
+    )  # fmt: skip
 
 
 def single_input(model: Any) -> tuple[int | None, ...]:

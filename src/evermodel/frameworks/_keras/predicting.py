@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from evermodel.core.table import Array
-from evermodel.frameworks._keras import objective
+from evermodel.frameworks._keras import copying, objective, structure
 
 _CELLS = 1 << 22  # numbers of input in one batch
+SHARED = 1_000_000  # parameters up to which networks of one structure share a graph
+KEPT = 8  # such graphs in memory
+_of_structure: OrderedDict[str, Any] = OrderedDict()
+_guard = threading.Lock()
 _compiled: weakref.WeakKeyDictionary[Any, Callable[[Any], Any]] = weakref.WeakKeyDictionary()
 
 
@@ -36,9 +42,43 @@ def _call(obj: Any) -> Callable[[Any], Any]:
 
     if keras.backend.backend() != "tensorflow":
         return lambda part: keras.tree.flatten(obj.predict_on_batch(part))[0]
+    if obj.count_params() <= SHARED:
+        return _shared(obj)
     if obj not in _compiled:
         _compiled[obj] = _graph(obj)
     return _compiled[obj]
+
+
+def _shared(obj: Any) -> Callable[[Any], Any]:
+    """The graph of the model's structure, which takes the weights as an argument: traced once for all its like."""
+    import tensorflow as tf
+
+    key = structure.of(obj)
+    with _guard:
+        graph = _of_structure.pop(key, None) or _stateless(obj)
+        _of_structure[key] = graph
+        while len(_of_structure) > KEPT:
+            _of_structure.popitem(last=False)
+    weights = [[v.value for v in part] for part in (obj.trainable_variables, obj.non_trainable_variables)]
+    return lambda part: graph(*weights, tf.constant(part)).numpy()
+
+
+def _stateless(obj: Any) -> Any:
+    """A graph of weights and rows, traced on a copy of the model, so that the model itself can be freed."""
+    import keras
+    import tensorflow as tf
+
+    like = copying.clone(obj)
+
+    def forward(trainable: Any, rest: Any, part: Any) -> Any:
+        return keras.tree.flatten(like.stateless_call(trainable, rest, part, training=False)[0])[0]
+
+    def specs(variables: Any) -> list[Any]:
+        return [tf.TensorSpec(tuple(v.shape), v.dtype) for v in variables]
+
+    spec = tf.TensorSpec(tuple(obj.inputs[0].shape), obj.inputs[0].dtype)
+    signature = [specs(obj.trainable_variables), specs(obj.non_trainable_variables), spec]
+    return tf.function(forward, input_signature=signature, autograph=False)
 
 
 def _graph(obj: Any) -> Callable[[Any], Any]:

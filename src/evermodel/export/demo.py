@@ -15,6 +15,7 @@ from evermodel.core import plugs
 from evermodel.core.cleaning import clean
 from evermodel.core.model import Model
 from evermodel.core.training import Training
+from evermodel.export.report import report
 from evermodel.loop.adopt import adopt
 from evermodel.loop.home import champion_of, open_home
 from evermodel.loop.results import Shown
@@ -103,4 +104,5 @@ def _score(model: Model, rows: pl.DataFrame) -> float:
 
 def _files(folder: Path, home: Path) -> tuple[str, ...]:
     saved = save(NAME, to=folder / "updated_model.h5", home=home)
-    return (*saved.files, str(home))
+    page = report(NAME, "champion", to=folder / "report.html", home=home)
+    return (*saved.files, str(home), page.to)

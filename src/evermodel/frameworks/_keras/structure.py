@@ -1,0 +1,31 @@
+"""Recognises networks of one structure, so that compiled graphs are shared between them."""
+
+from __future__ import annotations
+
+import json
+import weakref
+from typing import Any
+
+_known: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+
+
+def of(model: Any) -> str:
+    """A text that is equal for models of equal layers, names and settings; computed once a model."""
+    if model not in _known:
+        _known[model] = json.dumps([type(model).__name__, model.get_config()], sort_keys=True, default=repr)
+    return _known[model]
+
+
+def of_training(model: Any) -> str:
+    """The same, with the loss and the optimizer it is trained with; a loss of the user's own counts as itself."""
+    import keras
+
+    loss, optimizer = model.loss, model.optimizer
+    own = loss if isinstance(loss, str) else [type(loss).__name__, id(loss)]
+    if isinstance(loss, keras.losses.Loss) and type(loss).__module__.startswith("keras."):
+        own = [type(loss).__name__, loss.get_config()]
+    config = {k: v for k, v in optimizer.get_config().items() if k not in ("learning_rate", "name")}
+    trained = [v.path for v in model.trainable_variables]
+    weights = (model.get_compile_config() or {}).get("loss_weights")
+    told = json.dumps([own, type(optimizer).__name__, config, weights, trained], sort_keys=True, default=repr)
+    return of(model) + told

@@ -1,0 +1,1 @@
+"""What the members of a blend are trained on, and for how long."""

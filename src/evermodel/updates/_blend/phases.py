@@ -1,0 +1,84 @@
+"""One phase of a member's training: its rows, how likely each is drawn, steps and learning rate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from evermodel.core.change import Split
+from evermodel.core.errors import NoData
+from evermodel.core.table import Array, Table
+
+BATCH = 128
+FRESH_RATE, WARM_RATE = 2e-3, 1e-3
+WARM_EPOCHS, FINISH_EPOCHS = 5, 2
+LEAST_FRESH, LEAST_WARM, LEAST_FINISH = 200, 60, 30  # steps: few rows make short epochs
+ROLES = ("replay", "recent", "window", "new")  # what matters most first: a deadline cuts at the end
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What one member is trained on, for how many steps of 128 rows, from which learning rate down to 0."""
+
+    rows: Table
+    steps: int
+    rate: float
+    fresh: bool
+    sampling: Array | None = None  # (n,) how likely each row is drawn; None: evenly
+
+
+def training_phase(role: str, data: Split, *, window: int, half_life: float, epochs: int) -> Phase:
+    """How a member of the role is trained before it is judged."""
+    if role == "new":
+        return Phase(data.new, max(LEAST_WARM, _steps(WARM_EPOCHS, len(data.new))), WARM_RATE, fresh=False)
+    if role == "replay":
+        rows, even = mixed(_kept(data), data.new)
+        return Phase(rows, max(LEAST_WARM, _steps(WARM_EPOCHS, 2 * len(data.new))), WARM_RATE, False, even)
+    rows = _kept(data).with_rows(data.new)
+    if role == "window":
+        rows = within(rows, rows.newest_block(), window)
+        return Phase(rows, _steps(epochs, len(rows)), FRESH_RATE, fresh=True)
+    likely = 0.5 ** (ages(rows) / half_life)
+    least = min(LEAST_FRESH, _steps(epochs, len(rows)))
+    return Phase(rows, max(least, _steps(epochs, likely.sum())), FRESH_RATE, True, likely)
+
+
+def finishing_phase(role: str, data: Split, *, window: int) -> Phase:
+    """How a judged member is finished on the whole new block, one to one with kept rows."""
+    n = len(data.new)
+    kept = None if role == "new" else data.kept
+    if role == "window" and kept is not None:
+        kept = within(kept, data.new.newest_block(), window)
+    if kept is None or not len(kept):
+        return Phase(data.new, max(LEAST_FINISH, _steps(FINISH_EPOCHS, n)), WARM_RATE, fresh=False)
+    rows, even = mixed(kept, data.new)
+    return Phase(rows, max(LEAST_FINISH, _steps(FINISH_EPOCHS, 2 * n)), WARM_RATE, False, even)
+
+
+def mixed(kept: Table, new: Table) -> tuple[Table, Array]:
+    """Kept and new rows, and how likely each is drawn so that half of the draws are new."""
+    likely = np.concatenate([np.full(len(kept), 1.0 / len(kept)), np.full(len(new), 1.0 / len(new))])
+    return kept.with_rows(new), likely
+
+
+def ages(rows: Table) -> Array:
+    """(n,) float: how many blocks older than the newest."""
+    blocks = np.zeros(len(rows)) if rows.blocks is None else rows.blocks
+    return np.asarray(rows.newest_block() - blocks, dtype=np.float64)
+
+
+def within(rows: Table, newest: int, window: int) -> Table:
+    """The rows of the last ``window`` blocks up to ``newest``."""
+    return rows if rows.blocks is None else rows.rows(rows.blocks > newest - window)
+
+
+def _steps(epochs: int, rows: float) -> int:
+    return epochs * math.ceil(rows / BATCH)
+
+
+def _kept(data: Split) -> Table:
+    if data.kept is None or not len(data.kept):
+        raise NoData("A blend needs rows kept from before; there are none.", "Use --with resume.")
+    return data.kept
