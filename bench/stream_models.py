@@ -124,5 +124,5 @@ def _keras_signs(stream: Stream, folder: Path) -> Path:
 
 def textbook(before: Model, new: Table, seed: int) -> Model:
     """The scaler fitted anew on the new rows, ten epochs on the new rows alone."""
-    transform = before.transform.fitted(new.frame, before.contract)
+    transform = before.transform.fitted(new.frame)
     return dataclasses.replace(before, transform=transform).fitted(new, Training(epochs=10, seed=seed), fresh=False)

@@ -10,6 +10,7 @@ alone, all candidates and the finishing counted. Prints a table and each bar wit
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import tempfile
 import time
@@ -25,8 +26,10 @@ import evermodel
 from evermodel.core import plugs
 from evermodel.core.change import Context, Split
 from evermodel.core.cleaning import clean
+from evermodel.core.difference import difference
 from evermodel.core.model import Model
 from evermodel.core.table import Table
+from evermodel.core.widening import widened
 from evermodel.loop.home import champion_of, open_home
 from evermodel.loop.versions import load_version
 
@@ -66,6 +69,8 @@ def fixed(name: str, deployed: Model, seen: list[pl.DataFrame], before: Model, s
     """The model of a fixed strategy after the blocks ``seen``."""
     if name == "textbook":
         return textbook(before, cleaned(deployed, seen[-1:]), seed)
+    known = difference(deployed.contract, pl.concat(seen).lazy()).contract
+    deployed = widened(dataclasses.replace(deployed, contract=known))
     rows = cleaned(deployed, seen)
     settings = {"window": 3} if name == "window" else {}
     return Context(seed).change("refit", [deployed], Split(rows), **settings)

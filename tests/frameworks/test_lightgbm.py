@@ -123,7 +123,7 @@ def test_a_new_category_that_sorts_first_and_reordered_columns_change_nothing() 
     told = Training(classes=(0, 1), categorical=transform.categorical())
     model = plug.fit(booster_of(transform(old), y), transform(old), y, told, fresh=True)
     new = pl.DataFrame({"v": random.normal(size=600), "c": random.choice(["a", "b", "d", "e"], 600)})
-    wider = transform.fitted(new, contract.with_categories({"c": ("a",)}))
+    wider = transform.widened(contract.with_categories({"c": ("a",)})).fitted(new)
     labels = (new["c"] == "b").to_numpy().astype(np.int64)
     further = plug.fit(model, wider(new), labels, told, fresh=False)
     for obj in (model, further):

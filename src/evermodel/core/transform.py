@@ -78,22 +78,33 @@ class Transform:
         ends = np.cumsum([0, *(f.width for f in self.features)])
         return tuple(int(ends[i]) for i, f in enumerate(self.features) if f.encoding == "code")
 
-    def fitted(self, frame: pl.DataFrame, contract: Contract, weight: Array | None = None) -> Transform:
-        """The same encoding and scaling, its numbers learnt anew from ``frame``, categories as in the contract.
+    def widened(self, contract: Contract) -> Transform:
+        """The same transform with columns of x for categories that came since; one-hot ones stand behind all others."""
+        features = tuple(
+            dataclasses.replace(f, categories=contract.column(f.column).categories) if f.encoding == "code" else f
+            for f in self.features
+        )
+        known: dict[str, tuple[str, ...]] = {}
+        for f in features:
+            if f.encoding in ("onehot", "onehot_drop_first"):
+                known[f.column] = known.get(f.column, ()) + f.categories
+        new = {c: tuple(v for v in contract.column(c).categories if v not in old) for c, old in known.items()}
+        behind = tuple(Feature(c, "onehot", categories=v) for c, v in new.items() if v)
+        return dataclasses.replace(self, features=features + behind)
+
+    def fitted(self, frame: pl.DataFrame, weight: Array | None = None) -> Transform:
+        """The same encoding and scaling, its numbers learnt anew from ``frame``; code tables stay (see ``widened``).
 
         ``weight`` (n,): how much each row counts for mean and deviation.
         """
         if self.layout != "matrix":
             return self
-        features = tuple(self._fitted_feature(f, frame, contract, weight) for f in self.features)
+        features = tuple(self._fitted_feature(f, frame, weight) for f in self.features)
         return dataclasses.replace(self, features=features)
 
-    def _fitted_feature(
-        self, feature: Feature, frame: pl.DataFrame, contract: Contract, weight: Array | None
-    ) -> Feature:
+    def _fitted_feature(self, feature: Feature, frame: pl.DataFrame, weight: Array | None) -> Feature:
         if feature.encoding != "value":
-            known = contract.column(feature.column).categories
-            return dataclasses.replace(feature, categories=known) if feature.categories else feature
+            return feature
         values = frame[feature.column].to_numpy().astype(np.float64)
         finite = np.isfinite(values)
         values, weight = values[finite], None if weight is None else weight[finite]

@@ -93,7 +93,7 @@ def _blocks(folder: Path) -> list[pl.DataFrame]:
 
 def _textbook(before: Model, new: pl.DataFrame) -> Model:
     table = clean(new.lazy(), before.contract, labelled=True).collect()
-    fed = dataclasses.replace(before, transform=before.transform.fitted(table.frame, before.contract))
+    fed = dataclasses.replace(before, transform=before.transform.fitted(table.frame))
     return fed.fitted(table, Training(epochs=10), fresh=False)
 
 

@@ -135,7 +135,7 @@ def fit(obj: Any, x: Any, y: Array, training: Training, /, *, fresh: bool) -> An
 
 def _fitted(member: Model, x: Any, y: Array, training: Training, fresh: bool) -> Model:
     if fresh:
-        member = dataclasses.replace(member, transform=member.transform.fitted(x, member.contract))
+        member = dataclasses.replace(member, transform=member.transform.fitted(x))
     watched = training.validation
     if watched is not None:
         watched = member.transform(watched[0]), member.scaled(watched[1])

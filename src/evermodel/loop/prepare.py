@@ -13,11 +13,11 @@ from evermodel.core.change import Split
 from evermodel.core.cleaning import Cleaned, clean
 from evermodel.core.difference import Differences, difference
 from evermodel.core.errors import BadData, NoData
-from evermodel.core.framework import Widening
 from evermodel.core.model import Model
 from evermodel.core.reading import scan
 from evermodel.core.store import Card, Store
 from evermodel.core.table import Array, Table
+from evermodel.core.widening import widened
 from evermodel.loop.home import champion_of
 from evermodel.loop.memory import Memory, past_rows, read_memory
 from evermodel.loop.splitting import split_newest, without_known
@@ -92,19 +92,6 @@ def data_facts(prepared: Prepared) -> dict[str, Any]:
         "cleaning": prepared.cleaned.as_json(),
         "differences": prepared.differences.as_json(),
     }
-
-
-def widened(champion: Model) -> Model:
-    """The champion with an output for each class of the contract; exact on rows of the old classes."""
-    needs, classes = champion.needs, champion.contract.classes
-    if champion.contract.task == "regression" or not needs.network or len(classes) <= max(needs.outputs or 2, 2):
-        return champion
-    if not isinstance(champion.framework, Widening):
-        return champion
-    inputs = needs.shape[0] if needs.shape else 0
-    return dataclasses.replace(
-        champion, obj=champion.framework.widened(champion.obj, inputs=inputs, outputs=len(classes))
-    )
 
 
 def _refuse_one_class(cleaned: Cleaned) -> None:

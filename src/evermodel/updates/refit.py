@@ -36,10 +36,12 @@ def refit(
         $ evermodel update churn new.csv --with refit --set half_life=2
     """
     champion = parents[0]
+    network = champion.needs.network  # one is widened before it comes here: its weights must fit
     rows = data.new if data.kept is None else data.kept.with_rows(data.new)
     if window is not None and rows.blocks is not None:
         rows = rows.rows(rows.blocks > rows.newest_block() - window)
-    transform = champion.transform.fitted(rows.frame, champion.contract)
+    transform = champion.transform if network else champion.transform.widened(champion.contract)
+    transform = transform.fitted(rows.frame)
     fresh = dataclasses.replace(champion, transform=transform).with_target_scale(champion.target(rows))
     weight = None if half_life is None else age_weights(rows, half_life, mix)
     return fresh.fitted(rows, ctx.training(fresh, data.tuning, epochs=epochs, weight=weight), fresh=True)

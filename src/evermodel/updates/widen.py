@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Annotated
 
 from evermodel.core.change import Context, Split
 from evermodel.core.errors import BadSetting
-from evermodel.core.framework import Widening
 from evermodel.core.model import Model
 from evermodel.core.settings import In
+from evermodel.core.widening import widened
 
 __all__ = ["widen"]
 
@@ -33,23 +32,9 @@ def widen(
 
     Raises BadSetting for a model that cannot be widened; boosters and linear models take new classes by ``refit``.
     """
+    if not parents[0].needs.network:
+        raise BadSetting("widen needs a network that can be widened.", "Use --with refit.")
     champion = widened(parents[0])
     settings = {"epochs": epochs, "learning_rate": learning_rate}
     by = "resume" if data.kept is None or not len(data.kept) else "replay"
     return ctx.change(by, [champion, *parents[1:]], data, **settings)
-
-
-def widened(champion: Model) -> Model:
-    """The champion with an output for each class and an input for each column of x."""
-    needs, framework = champion.needs, champion.framework
-    if not isinstance(framework, Widening) or not needs.network:
-        name = framework.__name__.rsplit(".", 1)[-1]
-        raise BadSetting(f"widen needs a network that can be widened. Got a {name} model.", "Use --with refit.")
-    outputs = needs.outputs or 1
-    if champion.contract.task != "regression" and len(champion.contract.classes) > max(outputs, 2):
-        outputs = len(champion.contract.classes)
-    table = needs.shape is not None and len(needs.shape) == 1
-    inputs = max(champion.transform.width, needs.shape[0]) if table and needs.shape else 0
-    if outputs == (needs.outputs or 1) and (not table or needs.shape == (inputs,)):
-        return champion
-    return dataclasses.replace(champion, obj=framework.widened(champion.obj, inputs=inputs, outputs=outputs))
