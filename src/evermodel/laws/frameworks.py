@@ -112,7 +112,8 @@ def owns_only_its_own(plug: Framework, example: Example) -> None:
     """It owns its objects and those it makes, and nothing that is no model."""
     made = plug.fit(example.obj, example.x, example.y, example.training(), fresh=True)
     _hold(plug.owns(example.obj) and plug.owns(made), owns_only_its_own)
-    _hold(not any(plug.owns(other) for other in (None, 1, "model", {}, np.zeros(3), Path())), owns_only_its_own)
+    strange: list[Any] = [None, 1, "model", {}, np.zeros(3), Path()]
+    _hold(not any(plug.owns(other) for other in strange), owns_only_its_own)
 
 
 def looking_imports_nothing(plug: Framework, example: Example) -> None:
@@ -131,7 +132,7 @@ def looking_imports_nothing(plug: Framework, example: Example) -> None:
 
 
 def classes_never_seen_are_refused_or_learnt(plug: Framework, example: Example) -> None:
-    """Going on with a class that the object never saw either gives it a column, or is refused in our words; never nonsense."""
+    """Going on with a class that the object never saw gives it a column, or is refused in words of ours."""
     if not example.classes or not example.goes_on:
         return
     y = example.y.copy()
