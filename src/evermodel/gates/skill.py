@@ -13,6 +13,8 @@ from evermodel.core.judging import skill as skill_of
 from evermodel.core.settings import In
 from evermodel.core.statistics import normal_quantile
 
+LEAST = 0.1  # a model that usually removes less of the loss has too little skill for a loss of it to tell anything
+
 
 def skill(
     pair: PairedScores,
@@ -29,8 +31,8 @@ def skill(
     labels in the judged rows; this does. Set such rows aside and try them again with the next ones.
     """
     usual = pair.usual_skill
-    if pair.trivial is None or usual is None or not usual > 0:
-        return Reason("skill", "pass", "No usual skill known to hold these rows against.")
+    if pair.trivial is None or usual is None or not usual >= LEAST:
+        return Reason("skill", "pass", "No usual skill known that these rows could be held against.")
     now, error = skill_of(pair, pair.new.challenger)
     if math.isnan(now):
         return Reason("skill", "pass", "The trivial baseline makes no error here: skill is undefined.")

@@ -28,7 +28,7 @@ class Recipe:
     goal: Goal = "better"
 
 
-BLEND = Recipe("blend", finish=Recipe("finish_blend"), corrected=True, goal="refreshed")
+BLEND = Recipe("blend", finish=Recipe("blend", {"finishing": True}), corrected=True, goal="refreshed")
 HALVES = Recipe("halves", {"window": 3}, corrected=True, goal="refreshed")
 REFIT = Recipe("refit", {"half_life": 2.0, "mix": 0.5}, corrected=True, goal="refreshed")
 

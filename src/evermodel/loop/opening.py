@@ -16,7 +16,9 @@ def open_model(source: Any, *, trust: str | Path | None = None, factory: str | N
     Raises BadModel, listing the kinds there are, Unsafe for a file that would run code, MissingExtra.
     """
     if not isinstance(source, (str, Path)):
-        return source, _owner(source)
+        framework: Framework = _owner(source)
+        taken = getattr(framework, "taken", None)  # a live object in the form that is cheap to keep asking
+        return (source if taken is None else taken(source)), framework
     path = Path(source).expanduser()
     if not path.exists():
         raise NotFound(f"There is no model file {str(path)!r}.", "Give the path of an existing file.")
@@ -24,7 +26,7 @@ def open_model(source: Any, *, trust: str | Path | None = None, factory: str | N
         raise BadModel(f"{path.name} is empty (0 bytes).", "Copy the file again.")
     trusted = trust is not None and Path(trust).expanduser().resolve() == path.resolve()
     for name in plugs.names("frameworks"):
-        framework: Framework = plugs.module("frameworks", name)
+        framework = plugs.module("frameworks", name)
         if framework.opens(path):
             return _read(framework, path, trusted, factory), framework
     raise BadModel(f"{path.name} is no model file we know.", _kinds())
