@@ -59,7 +59,7 @@ def save(obj: Any, to: Path, /) -> None:
 
 
 def load(at: Path, /) -> Any:
-    """The ensemble saved in the folder ``at``. Raises Damaged where its list is broken, and what a member's load does."""
+    """The ensemble saved in the folder ``at``. Raises Damaged where its list is broken, and what members raise."""
     try:
         told = json.loads((at / _LIST).read_text())
         names, roles, shares = list(told["frameworks"]), tuple(told["roles"]), tuple(map(float, told["shares"]))
