@@ -36,7 +36,11 @@ FRAME = pl.DataFrame({
 
 
 def contract(task: str = "binary") -> Contract:
-    columns = Column("a", "number", "Float64"), Column("b", "number", "Float64"), Column("kind", "category", "String")
+    columns = (
+        Column("a", "number", "Float64"),
+        Column("b", "number", "Float64"),
+        Column("kind", "category", "String", categories=("blue", "green", "red")),
+    )
     return Contract(task=task, roles=Roles(target="y"), columns=columns, classes=TASKS[task])
 
 
@@ -111,7 +115,7 @@ def test_one_network_predicts_the_same_in_plain_keras_and_trains_on(task: str, s
     files = write_model(made, tmp_path / f"model{suffix}")
     assert files[0].suffix == suffix and files[1].name == "model.transform.json"
     one = plug.exported(made)
-    assert one.output.threshold == 0.3
+    assert task == "regression" or one.output.threshold == 0.3
     net, x = keras.models.load_model(files[0]), one.transform(FRAME)
     wanted = made.predict(FRAME)
     size = 1e-5 * max(1.0, float(np.abs(wanted).max()))

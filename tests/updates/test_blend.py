@@ -78,7 +78,7 @@ def test_members_are_trained_each_in_its_way_and_the_parent_is_untouched() -> No
 def test_the_new_concept_is_learnt() -> None:
     parent, rows = model(), table(n=2000)
     data = split(rows)
-    made = blend([parent], data, Context(seed=0), members="new,window", window=1)
+    made = blend([parent], data, Context(seed=0), members="window", window=1, epochs=200)
     y = made.target(data.new)
     assert ((made.predict(data.new.frame)[:, 1] > 0.5) == y).mean() > 0.85
 
@@ -121,7 +121,7 @@ def test_finishing_changes_every_member_and_leaves_the_judged_one_alone() -> Non
 def test_large_values_are_learnt_at_a_scale_of_their_own() -> None:
     parent, rows = model("regression"), table("regression", n=2000)
     data = split(rows)
-    made = blend([parent], data, Context(seed=0), members="recent,window", window=1)
+    made = blend([parent], data, Context(seed=0), members="recent,window", window=1, epochs=200)
     outputs = [m.output for m in roles(made).values()]
     assert all(o.scale > 100 and o.shift and 3000 < o.shift[0] < 7000 for o in outputs)
     y = made.target(data.kept)

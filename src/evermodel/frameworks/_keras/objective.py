@@ -66,7 +66,7 @@ def needs(model: Any) -> Needs:
     elif width == 1 and "crossentropy" not in loss and "hinge" not in loss:
         task = "regression"
     layout: Literal["matrix", "image"] = "image" if len(shape) == 3 else "matrix"
-    known = tuple(int(d) for d in shape) if all(d is not None for d in shape) else None
+    known = tuple(int(d or 0) for d in shape) if all(d is not None for d in shape) else None
     return Needs(
         layout=layout, shape=known, task=task, outputs=width, output=output, network=True,
         unbounded=activation == "linear",
