@@ -103,3 +103,11 @@ class Exporting(Protocol):
     """A capability: a model whose object has no one file of its own, as a plain Model of another framework that has."""
 
     def exported(self, model: Any, /) -> Any: ...
+
+
+@runtime_checkable
+class Boosting(Protocol):
+    """A capability: how many rounds a training anew has, as adopted; trees put side by side do not change it."""
+
+    def rounds(self, obj: Any, /) -> int: ...
+    def with_rounds(self, obj: Any, rounds: int, /) -> Any: ...

@@ -154,7 +154,8 @@ def _widened(member: Model, outputs: int) -> Model:
     if _width(member) >= outputs or shape is None or not isinstance(member.framework, Widening):
         return member
     made = member.framework.widened(member.obj, inputs=shape[-1], outputs=outputs)
-    return dataclasses.replace(member, obj=made)
+    shift = member.output.shift and (*member.output.shift, *(0.0,) * (outputs - len(member.output.shift)))
+    return dataclasses.replace(member, obj=made, output=dataclasses.replace(member.output, shift=shift))
 
 
 def exported(model: Model, /) -> Model:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -138,6 +139,14 @@ def refit_leaves(obj: Any, x: Any, y: Array, *, decay: float) -> Any:
     copy.params = parameters(parent.native, copy.params, Training(), y, x.shape[1])
     renewed = _tried(lambda: copy.refit(x, y, decay_rate=decay, validate_features=False))
     return _from_text(_text(renewed, parent.native), parent.classes, parent.rounds)
+
+
+def rounds(obj: Any) -> int:
+    return _boosted(obj).rounds
+
+
+def with_rounds(obj: Any, rounds: int) -> Any:
+    return dataclasses.replace(_boosted(obj), rounds=rounds)
 
 
 def combined(objs: Sequence[Any], shares: Sequence[float]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -155,6 +156,14 @@ def refit_leaves(obj: Any, x: Any, y: Array, *, decay: float) -> Any:
     renewed = _trained(told, _rows(parent, x, y), old.num_boosted_rounds(), old, [])
     mixed = mixed_leaves(side_by_side([_document(parent.booster)], [1.0]), _document(renewed), decay)
     return _like(parent, mixed)
+
+
+def rounds(obj: Any) -> int:
+    return _boosted(obj).rounds
+
+
+def with_rounds(obj: Any, rounds: int) -> Any:
+    return dataclasses.replace(_boosted(obj), rounds=rounds)
 
 
 def combined(objs: Sequence[Any], shares: Sequence[float]) -> Any:

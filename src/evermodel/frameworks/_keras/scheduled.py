@@ -15,6 +15,7 @@ from evermodel.frameworks._keras import drawing, objective, optimizer, predictin
 RunSteps = Callable[[Array, Array], float]  # rows (steps, batch), learning rates (steps,) -> mean loss
 ADAPTIVE = ("Adam", "AdamW", "Nadam", "Adamax")  # a learning rate means the same to these
 RATE = 1e-3
+WATCHED = 5  # times that validation rows are looked at in one training
 
 
 def asked(training: Training) -> bool:
@@ -36,7 +37,7 @@ def train(model: Any, x: Array, y: Array, classes: int, training: Training, epoc
     target = objective.target(model, y, classes)
     with _trainer(model, training.seed) as trainer:
         run = trainer.runner(x, target, weight)
-        hear = _Listener(trainer.model, classes, training)
+        hear = _Listener(trainer.model, classes, training, -(-steps // each))
         for at in range(0, steps, each):
             if training.out_of_time():
                 break
@@ -44,15 +45,18 @@ def train(model: Any, x: Array, y: Array, classes: int, training: Training, epoc
 
 
 class _Listener:
-    """Tells of each pass: its loss, and the loss and score on the validation rows."""
+    """Tells of each pass its loss, and some of them the loss and score on the validation rows: that costs as much."""
 
-    def __init__(self, model: Any, classes: int, training: Training) -> None:
+    def __init__(self, model: Any, classes: int, training: Training, passes: int) -> None:
+        self.every = -(-passes // WATCHED)
         self.model, self.classes, self.training = model, classes, training
         self.number, self.began = 0, time.perf_counter()
 
     def __call__(self, loss: float) -> None:
         self.number += 1
-        watched, score = self._validation() if self.training.validation is not None else (None, None)
+        watched, score = None, None
+        if self.training.validation is not None and self.number % self.every == 0:
+            watched, score = self._validation()
         now = time.perf_counter()
         self.training.on_epoch(Epoch(self.number, loss, None, watched, score, now - self.began))
         self.began = now

@@ -24,7 +24,7 @@ class _Worker:
         scheduled.compile_plainly(like, self.model)
         self.loss = like.loss  # kept alive: the structure's key may hold its id
         self.lock = threading.Lock()
-        self.fresh = [np.array(v) for v in self.model.optimizer.variables]
+        self.fresh = [np.array(v.numpy()) for v in self.model.optimizer.variables]
         self.graph = _graph(self.model)
 
     def start(self, weights: list[Array], seed: int) -> None:
