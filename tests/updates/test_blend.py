@@ -48,7 +48,7 @@ def model(task: str = "binary", *, compiled: bool = True) -> Model:
     if compiled:
         net.compile(keras.optimizers.Adam(), "mse" if task == "regression" else "binary_crossentropy")
     output = Output("value" if task == "regression" else "probability")
-    return Model(contract, bare.fitted(table(task).frame[:100], contract), net, plug, output)
+    return Model(contract, bare.fitted(table(task).frame[:100]), net, plug, output)
 
 
 def split(rows: Table) -> Split:

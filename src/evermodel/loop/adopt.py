@@ -140,7 +140,7 @@ def _fed(bare: Model, table: Table, given: str | Path | None) -> tuple[Model, tu
         fed, tried = expected_input(told, table, only=told.transform)
     else:
         fed, tried = expected_input(bare, table)
-    refuse_blind(fed, tried)
+    refuse_blind(tried, len(table))
     return fed, tried
 
 

@@ -70,9 +70,9 @@ def skill(p: Array, y: Array, task: str) -> float:
     return max(by_loss, by_answers, ranked / 2)
 
 
-def refuse_blind(model: Model, tried: tuple[Tried, ...]) -> None:
-    """Raises BadModel where the best choice does not beat the trivial baseline."""
-    if tried and tried[0].skill > 0.01:
+def refuse_blind(tried: tuple[Tried, ...], rows: int) -> None:
+    """Raises BadModel where the best choice does not beat the trivial baseline by more than chance does."""
+    if tried and tried[0].skill > max(0.01, 1.5 / np.sqrt(min(rows, MOST_ROWS))):
         return
     best = f"{tried[0].skill:.3f} with {tried[0].scaling} scaling, {tried[0].encoding}" if tried else "none"
     raise BadModel(

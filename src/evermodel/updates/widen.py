@@ -33,7 +33,8 @@ def widen(
     Raises BadSetting for a model that cannot be widened; boosters and linear models take new classes by ``refit``.
     """
     if not parents[0].needs.network:
-        raise BadSetting("widen needs a network that can be widened.", "Use --with refit.")
+        kind = parents[0].framework.__name__.rsplit(".", 1)[-1]
+        raise BadSetting(f"widen needs a network that can be widened. Got a {kind} model.", "Use --with refit.")
     champion = widened(parents[0])
     settings = {"epochs": epochs, "learning_rate": learning_rate}
     by = "resume" if data.kept is None or not len(data.kept) else "replay"

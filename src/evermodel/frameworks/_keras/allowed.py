@@ -46,7 +46,7 @@ def model_config(config: Any) -> dict[str, Any]:
 
 
 def training_config(config: dict[str, Any]) -> dict[str, Any]:
-    """Clean arguments of ``compile``: optimizer, loss, metrics. Raises NotBuiltIn for somebody's own loss, Unsafe."""
+    """Clean arguments of ``compile``: optimizer, loss, metrics. Raises NotBuiltIn for a loss of one's own, Unsafe."""
     optimizer = config.get("optimizer", config.get("optimizer_config"))
     kept = {k: config.get(k) for k in ("loss", "loss_weights", "metrics", "weighted_metrics")}
     clean = {k: _value(v, _BY_KEY.get(k, ""), k, 0) for k, v in kept.items()}
