@@ -10,9 +10,9 @@ import numpy as np
 
 from evermodel.core import plugs
 from evermodel.core.change import Context, Split
-from evermodel.core.comparing import DEFAULT_METRIC
+from evermodel.core.comparing import DEFAULT_METRIC, compare
 from evermodel.core.errors import EvermodelError
-from evermodel.core.judgement import PairedScores
+from evermodel.core.judgement import PairedRows, PairedScores
 from evermodel.core.model import Model
 from evermodel.core.store import Store
 from evermodel.core.table import Array, Table
@@ -52,8 +52,14 @@ def finished(prepared: Prepared, judged: Made, context: Context) -> Made | None:
         made = _made(recipe, prepared, judged.model, split, context, corrects=prepared.new)
     if prepared.past is None or not len(prepared.past):
         return made
-    before, after = (_main_score(m, prepared.past) for m in (judged.model, made.model))
-    return None if after < before - FINISH_TOLERANCE else made
+    return None if _shown_worse(made.model, judged.model, prepared.past) else made
+
+
+def _shown_worse(finished: Model, judged: Model, past: Table) -> bool:
+    """Whether finishing lost more than the tolerance on rows known before, beyond doubt; few rows cannot show it."""
+    rows = PairedRows(judged.target(past), judged.predict(past.frame), finished.predict(past.frame))
+    c = compare(DEFAULT_METRIC[judged.contract.task], rows)
+    return c.gain_high < 0 and c.gain < -FINISH_TOLERANCE
 
 
 def _made(
@@ -112,7 +118,3 @@ def candidates(prepared: Prepared, judged: Made, scores: PairedScores, context: 
 
 def _score(metric: str, y: Array, p: Array) -> float:
     return float(plugs.function("metrics", metric)(y, p))
-
-
-def _main_score(model: Model, rows: Table) -> float:
-    return _score(DEFAULT_METRIC[model.contract.task], model.target(rows), model.predict(rows.frame))
