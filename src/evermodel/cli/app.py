@@ -229,12 +229,13 @@ def report(name: str, version: str | None, to: str, home: str | None, as_json: b
 
 @app.command()
 @click.option("--to", default="evermodel_demo", show_default=True, help="The folder to work in.")
+@click.option("--files-only", is_flag=True, help="Write the model and the rows as CSV files, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def demo(to: str, as_json: bool) -> None:
+def demo(to: str, files_only: bool, as_json: bool) -> None:
     """A real drifting stream, a deployed Keras model, several updates; then the report.
 
     \b
     Example:
       evermodel demo
     """
-    say(evermodel.demo(to), as_json)
+    say(evermodel.demo(to, files_only=files_only, say=lambda line: click.echo(line, err=True)), as_json)

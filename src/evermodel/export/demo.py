@@ -41,6 +41,9 @@ class Demonstrated(Shown):
     seconds: float
 
     def lines(self) -> list[str]:
+        files = [f"  {f}" for f in self.files]
+        if not self.blocks:
+            return ["Written:", *files]
         head = f"{self.stream}: {self.metric} on the block that came NEXT"
         columns = f"{'block':>6}{'never updated':>16}{'textbook recipe':>18}{'Evermodel':>12}   decision"
         rows = [
@@ -49,21 +52,25 @@ class Demonstrated(Shown):
         ]
         m = self.means
         mean = f"{'mean':>6}{m['never']:>16.4f}{m['textbook']:>18.4f}{m['evermodel']:>12.4f}"
-        files = [f"  {f}" for f in self.files]
         return [head, columns, *rows, mean, f"{self.seconds:.0f} seconds. Written:", *files]
 
 
-def demo(to: str | Path = "evermodel_demo", *, say: Callable[[str], None] = print) -> Demonstrated:
+def demo(
+    to: str | Path = "evermodel_demo", *, files_only: bool = False, say: Callable[[str], None] = print
+) -> Demonstrated:
     """Adopt a deployed ``existing_model.h5``, update it block by block on a real stream, compare, write the report.
 
     Bank Marketing (UCI, CC BY 4.0): telephone campaigns from 2008 to 2010, through the financial crisis. The textbook
-    recipe fits the scaler anew and trains on the new rows only. Everything is written into the folder ``to``.
+    recipe fits the scaler anew and trains on the new rows only. Everything is written into the folder ``to``;
+    ``files_only`` writes the model and the rows as CSV files to try the commands on, and stops.
 
         $ evermodel demo
     """
     began = time.monotonic()
     folder = Path(to)
     folder.mkdir(parents=True, exist_ok=True)
+    if files_only:
+        return _only_files(folder, began)
     home = folder / f"home-{time.strftime('%Y%m%d-%H%M%S')}"
     blocks = _blocks(folder)
     say(f"A model was deployed on {FIRST:,} rows of 2008; then came {BLOCKS} blocks of {blocks[1].height:,} rows.")
@@ -89,6 +96,16 @@ def _blocks(folder: Path) -> list[pl.DataFrame]:
     (folder / "existing_model.h5").write_bytes((SHIPPED / "existing_model.h5").read_bytes())
     ends = np.linspace(FIRST, rows.height, BLOCKS + 1).round().astype(int)
     return [rows[:FIRST], *(rows[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True))]
+
+
+def _only_files(folder: Path, began: float) -> Demonstrated:
+    """The deployed model, its reference rows and the blocks that came after, as a user would have them."""
+    written = [str(folder / "existing_model.h5")]
+    for number, block in enumerate(_blocks(folder)):
+        file = folder / ("reference.csv" if number == 0 else f"new_{number}.csv")
+        block.write_csv(file)
+        written.append(str(file))
+    return Demonstrated("Bank Marketing, 2008 to 2010", "AUC", (), {}, tuple(written), time.monotonic() - began)
 
 
 def _textbook(before: Model, new: pl.DataFrame) -> Model:

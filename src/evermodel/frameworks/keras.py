@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -144,9 +146,26 @@ def _check_built(obj: Any) -> None:
 
 
 def _keras() -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets on stderr otherwise
+    if "keras" in sys.modules:
+        return sys.modules["keras"]
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        import keras
+        with _unheard():
+            import keras
     except ImportError as error:
         raise MissingExtra.for_package(error.name or "keras", EXTRA, "Reading and training Keras models") from None
     return keras
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """TensorFlow greets on file descriptor 2 before its log level counts; a failing import raises all the same."""
+    sys.stderr.flush()
+    real = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(real, 2)
+        os.close(real)
