@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from itertools import permutations
+from itertools import pairwise, permutations
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +45,7 @@ def test_drift_is_no_change_of_unit(name: str) -> None:
     else:
         rows = rows.sort(order, maintain_order=True)
         cuts = np.linspace(0, rows.height, 9).astype(int)
-        blocks = [rows[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+        blocks = [rows[a:b] for a, b in pairwise(cuts)]
     contracts = [learn_contract(b.lazy(), roles) for b in blocks]
     for i, j in permutations(range(len(blocks)), 2):
         found = difference(contracts[i], blocks[j].lazy(), labelled=False)

@@ -86,7 +86,7 @@ def choose(
     chosen = frame.filter(keep) if left < rows else frame
     if len(twice):
         chosen = chosen.with_row_index(_AT).filter(~pl.col(_AT).is_in(pl.Series(twice, dtype=pl.UInt32).implode()))
-    classes = _class_counts(chosen, contract, schema, counted, exact=not len(twice) and left == rows)
+    classes = _class_counts(chosen, contract, schema, counted, exact=not len(twice) and not dropped["no weight"])
     return Rows(chosen, left - len(twice), {k: n for k, n in dropped.items() if n}, notes, classes)
 
 

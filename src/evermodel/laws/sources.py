@@ -1,5 +1,6 @@
 """What every source obeys. A law is a function: it returns when it holds and raises AssertionError when it does not."""
 
+# ruff: noqa: S101 (a law says no by AssertionError)
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -32,7 +33,7 @@ def reads_twice_alike(write: Write, rows: pl.DataFrame, folder: Path) -> None:
 
 
 def refuses_in_words(source: Any) -> None:
-    """What cannot be read is refused by an AskedWrongly with no traceback in its message, never by another error."""
+    """What cannot be read is refused by an AskedWrongly without a traceback in it, never by another error."""
     try:
         collect(scan(source))
     except AskedWrongly as error:
