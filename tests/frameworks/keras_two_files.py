@@ -129,7 +129,7 @@ def training_config(learning_rate: float) -> CLASS:
 def write(path: Path, config: CLASS, model: Any, *, legacy_optimizer: bool = False) -> None:
     """Writes ``model``'s weights and Adam memory under ``config``, in the layout of Keras 2.15.
 
-    With ``legacy_optimizer`` the memory is laid out as by Keras 2.10 and before: ``Adam/dense/kernel/m:0``, all m first.
+    With ``legacy_optimizer`` the memory is laid out as by Keras 2.10: ``Adam/dense/kernel/m:0``, all m first.
     """
     training = training_config(float(np.asarray(model.optimizer.learning_rate)))
     if legacy_optimizer:

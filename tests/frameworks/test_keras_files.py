@@ -126,7 +126,7 @@ def test_resuming_equals_an_uninterrupted_run(tmp_path: Path, make: Any, write: 
 
 @pytest.mark.parametrize("suffix", plug.suffixes())
 def test_what_we_write_keeps_the_optimizers_memory_for_us(tmp_path: Path, suffix: str) -> None:
-    made, _, shape = tabular()
+    made, _, _ = tabular()
     plug.write(made, tmp_path / f"m{suffix}")
     again = plug.read(tmp_path / f"m{suffix}")
     pairs = list(zip(made.optimizer.variables, again.optimizer.variables, strict=True))

@@ -19,34 +19,11 @@ if importlib.util.find_spec("keras") is None:
 
 import keras
 from keras import layers
+from keras_networks import TWO, compiled, network, rows
 
 from evermodel.core.errors import BadModel
 from evermodel.core.training import Epoch, Training
 from evermodel.frameworks import keras as plug
-
-TWO = (0, 1)
-
-
-def network(outputs: int = 1, activation: str | None = "sigmoid", *inside: Any, inputs: int = 6) -> Any:
-    keras.utils.set_random_seed(0)
-    return keras.Sequential(
-        [
-            keras.Input((inputs,)),
-            layers.Dense(16, activation="relu"),
-            *inside,
-            layers.Dense(outputs, activation=activation),
-        ]
-    )
-
-
-def compiled(model: Any, loss: Any = "binary_crossentropy", rate: float = 0.01) -> Any:
-    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
-    return model
-
-
-def rows(n: int = 600, classes: int = 2) -> tuple[Any, Any]:
-    x = np.random.default_rng(0).normal(size=(n, 6)).astype("float32")
-    return x, np.clip((x[:, 0] + x[:, 1] + 1).astype(int), 0, classes - 1)
 
 
 def same(a: Any, b: Any) -> bool:
@@ -63,11 +40,11 @@ def test_fit_gives_a_new_better_model_and_leaves_the_old_one_alone(fresh: bool) 
     model = compiled(network())
     x, y = rows()
     before = model.get_weights()
-    state, numpy_state = random.getstate(), np.random.get_state()[1].copy()
+    state, numpy_state = random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
     grown = plug.fit(model, x, y, Training(epochs=8, classes=TWO), fresh=fresh)
     assert grown is not model
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
-    assert random.getstate() == state and np.array_equal(np.random.get_state()[1], numpy_state)
+    assert random.getstate() == state and np.array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
     assert ((plug.predict(grown, x)[:, 0] > 0.5) == y).mean() > 0.9 > ((plug.predict(model, x)[:, 0] > 0.5) == y).mean()
 
 
@@ -90,6 +67,27 @@ def test_one_epoch_is_what_keras_itself_does() -> None:
     order = np.random.default_rng(4).permutation(250)
     model.fit(x[order], y[order], sample_weight=weight[order], batch_size=32, epochs=1, shuffle=False, verbose=0)
     assert max(np.abs(a - b).max() for a, b in zip(ours.get_weights(), model.get_weights(), strict=True)) < 1e-6
+
+
+def test_a_structure_trained_before_trains_as_if_for_the_first_time() -> None:
+    """The traced graph is kept and shared; nothing of the earlier training may leak into the later one."""
+    from evermodel.frameworks._keras import tensorflow_epoch
+
+    x, y = rows()
+    model = compiled(network(1, "sigmoid", layers.BatchNormalization(), layers.Dropout(0.2)))
+    one = Training(epochs=2, classes=TWO)
+    tensorflow_epoch._benches.clear()
+    first = plug.fit(model, x, y, one, fresh=False)
+    assert len(tensorflow_epoch._benches) == 1
+    plug.fit(first, x[:77], 1 - y[:77], dataclasses.replace(one, learning_rate=0.5, batch_size=7, seed=9), fresh=False)
+    assert len(tensorflow_epoch._benches) == 1
+    assert same(plug.fit(model, x, y, one, fresh=False), first)
+    frozen = plug.with_weights(model, plug.weights(model))
+    frozen.layers[0].trainable = False
+    frozen.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")
+    kept = plug.fit(frozen, x, y, one, fresh=False)
+    assert np.array_equal(kept.get_weights()[0], model.get_weights()[0])
+    assert not np.array_equal(kept.get_weights()[2], model.get_weights()[2])
 
 
 def test_dropout_is_active_in_training_and_off_in_prediction() -> None:
@@ -161,7 +159,9 @@ def test_every_kind_of_head_learns_from_codes(outputs: int, activation: str, los
     model = model if loss is None else compiled(model, loss)
     x, y = rows(classes=len(classes))
     epochs, told = heard()
-    plug.fit(model, x, y, Training(epochs=25, classes=classes, validation=(x, y), **told), fresh=False)
+    plug.fit(
+        model, x, y, Training(epochs=25, classes=classes, learning_rate=0.01, validation=(x, y), **told), fresh=False
+    )
     assert (epochs[-1].validation_score or 0) > 0.9
     assert plug.needs(model).task == ("binary" if len(classes) == 2 else "multiclass")
 
@@ -236,58 +236,6 @@ def test_weights_are_copies_and_can_be_put_back() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(plug.weights(other), arrays, strict=True))
     with pytest.raises(BadModel, match="shapes"):
         plug.with_weights(model, arrays[:-1])
-
-
-@pytest.mark.parametrize(
-    ("outputs", "activation", "loss"),
-    [
-        (1, "sigmoid", "binary_crossentropy"),
-        (3, "softmax", "sparse_categorical_crossentropy"),
-        (3, "softmax", "categorical_crossentropy"),
-    ],
-)
-def test_new_classes_leave_old_predictions_as_they_were(outputs: int, activation: str, loss: str) -> None:
-    classes = max(outputs, 2)
-    x, y = rows(classes=classes)
-    model = plug.fit(
-        compiled(network(outputs, activation), loss), x, y, Training(epochs=3, classes=(*range(classes),)), fresh=False
-    )
-    wide = plug.widened(model, inputs=6, outputs=classes + 2)
-    old, new = plug.predict(model, x), plug.predict(wide, x)
-    old = np.concatenate([1 - old, old], axis=1) if outputs == 1 else old
-    assert np.abs(new[:, :classes] - old).max() < 1e-6
-    assert new[:, classes:].max() < 1e-6
-    more = (*range(classes + 2),)
-    taught = plug.fit(wide, x, np.where(x[:, 2] > 0.5, classes, y), Training(epochs=15, classes=more), fresh=False)
-    assert (plug.predict(taught, x).argmax(1)[x[:, 2] > 0.8] == classes).mean() > 0.8
-
-
-def functional() -> Any:
-    keras.utils.set_random_seed(0)
-    given = keras.Input((6,))
-    return keras.Model(given, layers.Dense(1, activation="sigmoid")(layers.Dense(5, activation="relu")(given)))
-
-
-@pytest.mark.parametrize("make", [network, functional])
-def test_new_inputs_change_nothing_until_they_are_learnt(make: Any, tmp_path: Path) -> None:
-    model = compiled(make())
-    wide = plug.widened(model, inputs=9, outputs=1)
-    x = np.random.default_rng(1).normal(size=(50, 9)).astype("float32")
-    assert np.abs(plug.predict(wide, x) - plug.predict(model, x[:, :6])).max() < 1e-6
-    plug.save(wide, tmp_path)
-    assert np.array_equal(plug.predict(plug.load(tmp_path), x), plug.predict(wide, x))
-    grown = plug.fit(wide, x, (x[:, 8] > 0).astype(int), Training(epochs=40, classes=TWO), fresh=False)
-    assert ((plug.predict(grown, x)[:, 0] > 0.5) == (x[:, 8] > 0)).mean() > 0.9
-
-
-def test_what_cannot_be_widened_says_why() -> None:
-    with pytest.raises(BadModel, match="only be widened"):
-        plug.widened(network(3, "softmax"), inputs=6, outputs=2)
-    with pytest.raises(BadModel, match="classifier"):
-        plug.widened(compiled(network(1, None), "mse"), inputs=6, outputs=2)
-    image = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(4, activation="softmax")])
-    with pytest.raises(BadModel, match="New inputs"):
-        plug.widened(image, inputs=4, outputs=4)
 
 
 OTHER_BACKEND = """

@@ -28,7 +28,7 @@ _HINT = "Rebuild the model from built-in layers, or pass trust=True if you wrote
 
 
 class NotBuiltIn(Unsafe):
-    """The file names something that Keras does not have. Training settings can do without it, a structure cannot."""
+    """The file names what Keras does not have. Training settings can do without, a structure cannot."""
 
 
 def model_config(config: Any) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def model_config(config: Any) -> dict[str, Any]:
 
 
 def training_config(config: dict[str, Any]) -> dict[str, Any]:
-    """The clean arguments of ``compile``: optimizer, loss, metrics … Raises NotBuiltIn for a loss of somebody's own, Unsafe."""
+    """Clean arguments of ``compile``: optimizer, loss, metrics. Raises NotBuiltIn for a loss of one's own, Unsafe."""
     optimizer = config.get("optimizer", config.get("optimizer_config"))
     kept = {k: config.get(k) for k in ("loss", "loss_weights", "metrics", "weighted_metrics")}
     clean = {k: _value(v, _BY_KEY.get(k, ""), k, 0) for k, v in kept.items()}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,8 @@ def fit(obj: Any, x: Any, y: Array, training: Training, *, fresh: bool) -> Any:
         model.optimizer.learning_rate = training.learning_rate
     weight = None if training.weight is None else np.asarray(training.weight, dtype=np.float32)
     target = objective.target(model, y, classes)
-    run = _runner(model, inputs, target, weight, batch_size(training, len(inputs)))
-    _epochs(model, run, len(inputs), classes, training)
+    with _runner(model, inputs, target, weight, training) as run:
+        _epochs(model, run, len(inputs), classes, training)
     return model
 
 
@@ -93,19 +94,23 @@ def _loss(model: Any, prediction: Array, target: Array) -> float:
     return float(np.asarray(model.compute_loss(y=target, y_pred=prediction)))
 
 
-def _runner(model: Any, x: Array, y: Array, weight: Array | None, batch: int) -> RunEpoch:
+@contextmanager
+def _runner(model: Any, x: Array, y: Array, weight: Array | None, training: Training) -> Iterator[RunEpoch]:
     import keras
 
+    batch = batch_size(training, len(x))
     if keras.backend.backend() == "tensorflow" and scheduled.plain_step(model):
         from evermodel.frameworks._keras import tensorflow_epoch
 
-        return tensorflow_epoch.runner(model, x, y, weight, batch)
+        with tensorflow_epoch.runner(model, x, y, weight, batch) as run:
+            yield run
+        return
 
-    def run(order: Array) -> float:
-        history = model.fit(
-            x[order], y[order], batch_size=batch, epochs=1, shuffle=False, verbose=0,
-            sample_weight=None if weight is None else weight[order],
-        )  # fmt: skip
+    def keras_fit(order: Array) -> float:
+        own = None if weight is None else weight[order]
+        told = {"batch_size": batch, "epochs": 1, "shuffle": False, "verbose": 0, "sample_weight": own}
+        history = model.fit(x[order], y[order], **told)
         return float(history.history["loss"][0])
 
-    return run
+    with copying.own_dice(training.seed):
+        yield keras_fit

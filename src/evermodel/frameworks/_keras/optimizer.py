@@ -100,7 +100,7 @@ def warn_if_lost(model: Any, wanted: int, tree: bytes) -> None:
     import h5py
 
     with h5py.File(BytesIO(tree), "r") as file:
-        slots = file["optimizer/vars"] if "optimizer/vars" in file else {}
+        slots = file.get("optimizer/vars", {})
         trained = "0" in slots and int(slots["0"][()]) > 0
         there = len(slots)
     if trained and there != wanted:

@@ -1,56 +1,123 @@
-"""One whole epoch as one TensorFlow graph over rows in memory: no Python between the steps."""
+"""One whole epoch as one TensorFlow graph over rows in memory: no Python between the steps.
+
+Tracing the graph takes longer than training a small network for some epochs, so a traced graph and the model it
+belongs to (its *bench*) are kept for the next training of the same structure: parameters are carried there and back.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from evermodel.core.table import Array
+from evermodel.frameworks._keras import copying, names
+
+_KEPT = 8  # benches at most
+_LARGEST = 2_000_000  # parameters of a model that gets one: about 32 MB with its optimizer's memory
 
 
-def runner(model: Any, x: Array, y: Array, weight: Array | None, batch: int) -> Callable[[Array], float]:
-    """A function that trains one epoch over the rows in a given order and returns the mean loss.
+@dataclass(frozen=True)
+class _Bench:
+    model: Any
+    graph: Any  # (data, order, batch) -> sum of losses over the rows
+
+
+_benches: OrderedDict[str, _Bench] = OrderedDict()
+
+
+@contextmanager
+def runner(model: Any, x: Array, y: Array, weight: Array | None, batch: int) -> Iterator[Callable[[Array], float]]:
+    """Gives a function that trains ``model`` one epoch over the rows in a given order and returns the mean loss.
 
     The steps are those of ``keras.Model.fit``: same loss with its regularisation, same gradients, same optimizer, the
-    last batch smaller. Traced once; the rows are copied to TensorFlow once.
+    last batch smaller. The rows are copied to TensorFlow once.
     """
     import tensorflow as tf
 
-    rows = len(x)
-    steps = -(-rows // batch)
-    data = [tf.constant(x), tf.constant(y)]
-    if weight is not None:
-        data.append(tf.constant(weight))
-    trainable = list(model.trainable_variables)
-    optimizer = model.optimizer
+    data = tuple(tf.constant(d) for d in (x, y, weight) if d is not None)
+    key = _key(model, data)
+    bench = _benches.pop(key, None) if key else None  # taken out: two threads never share one
+    if bench is None:
+        own = copying.copy(model) if key else model
+        bench = _Bench(own, _graph(own, data))
+    _carry(model, bench.model)
+
+    def run(order: Array) -> float:
+        total = float(bench.graph(data, tf.constant(order, dtype=tf.int32), tf.constant(batch)))
+        _carry(bench.model, model)
+        return total / max(len(x), 1)
+
+    try:
+        yield run
+    finally:
+        if key:
+            _benches[key] = bench
+            while len(_benches) > _KEPT:
+                _benches.popitem(last=False)
+
+
+def _state(model: Any) -> list[Any]:
+    """Everything that training changes: parameters, counts, seeds, the optimizer's memory and its learning rate."""
+    return [*model.trainable_variables, *model.non_trainable_variables, *model.optimizer.variables]
+
+
+def _carry(source: Any, target: Any) -> None:
+    if source is not target:
+        for new, old in zip(_state(target), _state(source), strict=True):
+            new.assign(old)
+
+
+def _key(model: Any, data: tuple[Any, ...]) -> str:
+    """One graph serves all models of one key: same structure, loss and optimizer, all built in. "" where unsure."""
+    from evermodel.frameworks._keras.objective import loss_name
+
+    parts = [*model._flatten_layers(), model.optimizer]
+    listed = names.LAYERS | names.OPTIMIZERS | names.NUMPY_OPERATIONS | names.NN_OPERATIONS | set(names.MODELS)
+    plain = all(type(p).__name__ in listed and type(p).__module__.startswith("keras.") for p in parts)
+    built_in = isinstance(model.loss, str) or type(model.loss).__module__.startswith("keras.src.losses")
+    if not plain or not built_in or loss_name(model) is None or model.count_params() > _LARGEST:
+        return ""
+    loss = model.loss if isinstance(model.loss, str) else [type(model.loss).__name__, model.loss.get_config()]
+    optimizer = model.optimizer.get_config()
+    if isinstance(optimizer["learning_rate"], float):
+        optimizer.pop("learning_rate")  # a variable, carried along
+    shapes = [[str(d.dtype), *d.shape[1:]] for d in data]
+    weights = (model.get_compile_config() or {}).get("loss_weights")
+    frozen = [layer.trainable for layer in model._flatten_layers()]
+    told = [model.get_config(), loss, type(model.optimizer).__name__, optimizer, shapes, weights, frozen]
+    return json.dumps(told, default=str)
+
+
+def _graph(model: Any, data: tuple[Any, ...]) -> Any:
+    import keras
+    import tensorflow as tf
+
+    trainable, optimizer = list(model.trainable_variables), model.optimizer
 
     def step(part: list[Any]) -> Any:
         with tf.GradientTape() as tape:
-            prediction = model(part[0], training=True)
-            loss = model.compute_loss(
-                x=part[0], y=part[1], y_pred=prediction, sample_weight=part[2] if len(part) > 2 else None
-            )
+            prediction = keras.tree.flatten(model(part[0], training=True))[0]
+            weight = part[2] if len(part) > 2 else None
+            loss = model.compute_loss(x=part[0], y=part[1], y_pred=prediction, sample_weight=weight)
             scaled = optimizer.scale_loss(loss)
         optimizer.apply_gradients(zip(tape.gradient(scaled, trainable), trainable, strict=True))
         return loss
 
-    def epoch(order: Any) -> Any:
+    def epoch(rows: tuple[Any, ...], order: Any, batch: Any) -> Any:
+        steps = (tf.shape(order)[0] + batch - 1) // batch
+
         def body(at: Any, total: Any) -> tuple[Any, Any]:
             index = order[at * batch : (at + 1) * batch]
-            part = [tf.gather(d, index) for d in data]
-            for tensor, whole in zip(part, data, strict=True):
-                tensor.set_shape([None, *whole.shape[1:]])
-            loss = tf.cast(step(part), tf.float32)
+            loss = tf.cast(step([tf.gather(d, index) for d in rows]), tf.float32)
             return at + 1, total + loss * tf.cast(tf.shape(index)[0], tf.float32)
 
         start = (tf.constant(0), tf.constant(0.0))
         return tf.while_loop(lambda at, _: at < steps, body, start, parallel_iterations=1)[1]
 
-    graph = tf.function(epoch, autograph=False)
-
-    def run(order: Array) -> float:
-        return float(graph(tf.constant(order, dtype=tf.int32))) / max(rows, 1)
-
-    return run if rows else lambda order: float(np.nan)
+    rows = tuple(tf.TensorSpec([None, *d.shape[1:]], d.dtype) for d in data)
+    signature = [rows, tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)]
+    return tf.function(epoch, input_signature=signature, autograph=False)
