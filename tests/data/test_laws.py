@@ -34,7 +34,7 @@ def write_sql(rows: pl.DataFrame, folder: Path) -> str:
         db.execute(f"CREATE TABLE t ({', '.join(rows.columns)})")
         db.executemany("INSERT INTO t VALUES (?, ?, ?, ?)", rows.rows())
     db.close()
-    return f"sqlite:///{folder}/x.db::SELECT * FROM t"  # noqa: S608
+    return f"sqlite:///{folder}/x.db::SELECT * FROM t"
 
 
 def write_csv(rows: pl.DataFrame, folder: Path, separator: str = ",") -> Path:

@@ -1,6 +1,5 @@
 """What every source obeys. A law is a function: it returns when it holds and raises AssertionError when it does not."""
 
-# ruff: noqa: S101 (a law says no by AssertionError)
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from evermodel.core.errors import BadModel
-from evermodel.frameworks._keras import optimizer
+from evermodel.frameworks._keras import objective, optimizer
 
 
 @contextmanager
@@ -22,6 +22,21 @@ def seeded(seed: int) -> Iterator[None]:
         yield
     finally:
         random.setstate(state)
+
+
+@contextmanager
+def own_dice(seed: int) -> Iterator[None]:
+    """On PyTorch, Keras's dropout draws from torch's one global generator: seeded here, then put back as it was."""
+    import keras
+
+    if keras.backend.backend() != "torch":
+        yield
+        return
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
 
 
 def clone(model: Any, seed: int = 0) -> Any:
@@ -69,7 +84,7 @@ def compile_like(source: Any, target: Any) -> None:
     old = source.optimizer
     target.compile(
         optimizer=type(old).from_config(old.get_config()),
-        loss=source.loss,
+        loss=objective.full_name(source.loss),
         loss_weights=config.get("loss_weights"),
         **metrics,
     )

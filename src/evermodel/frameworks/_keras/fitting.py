@@ -112,20 +112,5 @@ def _runner(model: Any, x: Array, y: Array, weight: Array | None, training: Trai
         history = model.fit(x[order], y[order], **told)
         return float(history.history["loss"][0])
 
-    with _own_dice(training.seed):
+    with copying.own_dice(training.seed):
         yield keras_fit
-
-
-@contextmanager
-def _own_dice(seed: int) -> Iterator[None]:
-    """On PyTorch, Keras's dropout draws from torch's one global generator: seeded here, then put back as it was."""
-    import keras
-
-    if keras.backend.backend() != "torch":
-        yield
-        return
-    import torch
-
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield

@@ -28,6 +28,11 @@ def loss_name(model: Any) -> str | None:
     return _SHORT.get(snake, snake)
 
 
+def full_name(loss: Any) -> Any:
+    """The loss with its whole name where it was given by a short one: plain Keras cannot read "mse" from an ``.h5``."""
+    return _SHORT.get(loss, loss) if isinstance(loss, str) else loss
+
+
 def from_logits(model: Any) -> bool:
     """Whether the loss itself says that it takes logits."""
     loss = getattr(model, "loss", None)

@@ -10,7 +10,7 @@ import numpy as np
 
 from evermodel.core.table import Array
 from evermodel.core.training import Epoch, Training
-from evermodel.frameworks._keras import drawing, objective, optimizer, predicting
+from evermodel.frameworks._keras import copying, drawing, objective, optimizer, predicting
 
 RunSteps = Callable[[Array, Array], float]  # rows (steps, batch), learning rates (steps,) -> mean loss
 ADAPTIVE = ("Adam", "AdamW", "Nadam", "Adamax")  # a learning rate means the same to these
@@ -76,7 +76,7 @@ def _trainer(model: Any, seed: int) -> Any:
         from evermodel.frameworks._keras import tensorflow_steps
 
         return tensorflow_steps.trainer(model, seed)
-    return _StepByStep(model)
+    return _StepByStep(model, seed)
 
 
 def plain_step(model: Any) -> bool:
@@ -89,17 +89,19 @@ def plain_step(model: Any) -> bool:
 class _StepByStep:
     """The same steps by ``train_on_batch``: for other backends and for a training step of the user's own."""
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
+    def __init__(self, model: Any, seed: int) -> None:
+        self.model, self.dice = model, copying.own_dice(seed)
 
     def __enter__(self) -> _StepByStep:
+        self.dice.__enter__()
         self.as_before = self.model.optimizer
         self.model.optimizer = working_optimizer(self.as_before)
         self.model.optimizer.build(self.model.trainable_variables)
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *raised: Any) -> None:
         self.model.optimizer = self.as_before
+        self.dice.__exit__(*raised)
 
     def runner(self, x: Array, y: Array, weight: Array) -> RunSteps:
         def run(rows: Array, rates: Array) -> float:
