@@ -73,7 +73,16 @@ def fixed(name: str, deployed: Model, seen: list[pl.DataFrame], before: Model, s
     deployed = widened(dataclasses.replace(deployed, contract=known))
     rows = cleaned(deployed, seen)
     settings = {"window": 3} if name == "window" else {}
+    settings |= as_deployed(deployed, rows)
     return Context(seed).change("refit", [deployed], Split(rows), **settings)
+
+
+def as_deployed(deployed: Model, rows: Table) -> dict[str, int]:
+    """The epochs and the batch size a network was deployed with; trees and linear models carry their own."""
+    if not deployed.needs.network:
+        return {}
+    pictures = deployed.transform.layout == "image"
+    return {"epochs": 10 if pictures else 20, "batch_size": 32 if pictures or len(rows) <= 1000 else 64}
 
 
 def run(stream: Stream, kind: str, seed: int) -> Run:

@@ -14,6 +14,7 @@ from evermodel.core.store import Store
 from evermodel.core.table import Array, Roles, Table
 
 PAST_SHARE = 0.05  # of each block: kept out of all training, to judge "nothing worse on what was known before"
+PAST_LEAST = 50  # fewer could show nothing, and a small table cannot spare them (four hospitals: 2 points of AUC)
 PAST_MOST = 1_000  # rows a block: enough to see a harm of a point or two, and no more is lost to training
 MOST_ROWS = 2_000_000  # kept in all; beyond it older blocks are thinned
 
@@ -92,6 +93,8 @@ def past_rows(table: Table, seed: int) -> Array:
     """(n,) bool: a random small share of the rows, whole entities where there are entities."""
     random = np.random.default_rng(seed)
     wanted = min(PAST_MOST, round(PAST_SHARE * len(table)))
+    if wanted < PAST_LEAST:
+        return np.zeros(len(table), dtype=bool)
     if table.roles.entity is None:
         chosen = np.zeros(len(table), dtype=bool)
         chosen[random.choice(len(table), wanted, replace=False)] = True

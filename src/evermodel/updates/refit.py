@@ -26,6 +26,7 @@ def refit(
     half_life: Annotated[float | None, In(0.1, None)] = None,
     mix: Annotated[float, In(0.0, 1.0)] = 0.0,
     epochs: Annotated[int | None, In(1, 10_000)] = None,
+    batch_size: Annotated[int | None, In(1, 1_000_000)] = None,
 ) -> Model:
     """Train anew, from fresh parameters, on kept and new rows; normalisation and category codes are learnt anew too.
 
@@ -44,7 +45,9 @@ def refit(
     transform = transform.fitted(rows.frame)
     fresh = dataclasses.replace(champion, transform=transform).with_target_scale(champion.target(rows))
     weight = None if half_life is None else age_weights(rows, half_life, mix)
-    return fresh.fitted(rows, ctx.training(fresh, data.tuning, epochs=epochs, weight=weight), fresh=True)
+    return fresh.fitted(
+        rows, ctx.training(fresh, data.tuning, epochs=epochs, batch_size=batch_size, weight=weight), fresh=True
+    )
 
 
 def age_weights(rows: Table, half_life: float, mix: float = 0.0) -> Array | None:
