@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
+from evermodel.core import plugs
 from evermodel.core.comparing import compare, margin_in_units, pooled
 from evermodel.core.judgement import PairedScores, Reason
 from evermodel.core.settings import In
 from evermodel.core.wording import described, size_of
 
-BROKEN = 5.0  # margins: so much worse on the rows at hand is a broken model, whatever the recipe did before
+# So much worse on the rows at hand is a broken model, whatever the recipe did before: ten points, or half the loss again.
+BROKEN = {"points": 0.10, "% of the loss": 0.50}
 
 
 def harmless(
@@ -25,14 +27,15 @@ def harmless(
 
     For the robust default alone, whose winner is finished on the judged rows: the judged model lacks the newest rows
     and understates it by a point (EVIDENCE), so that asking for a gain keeps stale models in service (up to 3.4 points
-    lost on real streams, ``bench/streams.py``). Also fails where the rows at hand show five margins of harm.
+    lost on real streams, ``bench/streams.py``). Also fails where the rows at hand show a broken model.
     """
     now = compare(pair.metric, pair.new, confidence=2 * confidence - 1, seed=pair.seed)
     words = described(now)
     if math.isnan(now.difference):
         return Reason("harmless", "invalid", f"{words}: undefined on these rows, so they say nothing.", now)
     allowed = margin_in_units(pair.metric, margin, now.champion)
-    if now.gain_high < -BROKEN * allowed:
+    broken = BROKEN[plugs.module("metrics", pair.metric).MARGIN_UNIT]
+    if now.gain_high < -margin_in_units(pair.metric, 100.0 * broken, now.champion):
         return Reason("harmless", "fail", f"The challenger is shown far worse. {words}.", now)
     together = pooled(now, pair.earlier, decay)
     if together.gain_high < -allowed:
