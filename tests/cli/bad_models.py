@@ -169,7 +169,7 @@ CASES = [
     Case("safetensors of noise", file("x.safetensors", NOISE), "x.safetensors|factory"),
     Case("a transform that is no JSON", bad_transform, "t.transform.json"),
     Case("zip-slip in .keras", archive(".keras", {"config.json": b"{}", "metadata.json": b"{}",
-         "../../evil.txt": b"x"}), "evil.keras", needs="keras"),
+         "../../evil.txt": b"x"}), "leads out", hint=True, needs="keras"),
     Case("a Lambda in .h5 (CVE-2025-9905)", lambda_layer(".h5"), "Lambda", hint=True, needs="keras", slow=True),
     Case("a Lambda in .keras", lambda_layer(".keras"), "Lambda", hint=True, needs="keras", slow=True),
     Case("os.system in .h5", foreign(".h5"), "os", hint=True, needs="keras", slow=True),
