@@ -111,7 +111,7 @@ def faults(home: Path, sample: object) -> list[str]:
     return found
 
 
-def stage_of(home: Path, versions: int, events: int) -> str:
+def stage_of(home: Path, versions: int, events: int, staged: set[str]) -> str:
     """How far the killed update had come, as the store shows it."""
     from evermodel.loop.home import open_home
 
@@ -120,7 +120,11 @@ def stage_of(home: Path, versions: int, events: int) -> str:
         return "all was done"
     if len(store.cards("m")) > versions:
         return "version put, name not moved"
-    return "files staged" if any((home / "staging").iterdir()) else "nothing written yet"
+    return "files staged" if staged_in(home) - staged else "nothing written yet"
+
+
+def staged_in(home: Path) -> set[str]:
+    return {p.name for p in (home / "staging").iterdir()}
 
 
 def kills(nursery: Nursery, ground: Ground, n: int) -> tuple[Counter[str], list[str]]:
@@ -135,9 +139,9 @@ def kills(nursery: Nursery, ground: Ground, n: int) -> tuple[Counter[str], list[
         if i % 10 == 0:
             fresh(ground, home.name)
         store = open_home(home)
-        before = len(store.cards("m")), len(store.log("m"))
+        before = len(store.cards("m")), len(store.log("m")), staged_in(home)
         pid = nursery.child(home, new_rows(ground.folder, 100 + i), ground.folder / "said")
-        time.sleep(chance.uniform(0.0, 1.1 * length))
+        time.sleep(chance.uniform(0.0, 1.3 * length))
         os.kill(pid, signal.SIGKILL)
         nursery.wait(pid)
         stages[stage_of(home, *before)] += 1
