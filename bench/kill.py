@@ -2,9 +2,10 @@
 
     python bench/kill.py [KILLS]
 
-A model of ten LightGBM trees. One process has imported everything; each child forked from it runs one real update and is killed
-after a delay spread evenly over the measured length of an update. After each kill: the store opens, the champion's files
-have their hashes and it predicts, so does every other version, and no file of a version or remembered row is missing.
+A model of ten LightGBM trees. One process has imported everything; each child forked from it runs one real update and
+is killed after a delay drawn evenly from 0 to 1.3 times the measured length of an update. After each kill: the store
+opens, the champion's files have their hashes and it predicts, so does every other version, and no file of a version or
+remembered row is missing.
 Every tenth time, and at the end, the next update is run to its end.
 """
 

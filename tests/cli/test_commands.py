@@ -127,7 +127,7 @@ def test_report_writes_one_page(home, tmp_path):
     assert document(answer)
     page = (tmp_path / "r.html").read_text()
     assert "<html" in page
-    assert "src=\"http" not in page
+    assert 'src="http' not in page
 
 
 def test_a_dry_run_changes_nothing(deployed, home):
