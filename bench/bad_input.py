@@ -1,0 +1,129 @@
+"""Every kind of bad input, through the real command line: exit 2, words and no traceback, the store as it was.
+
+    python bench/bad_input.py [PATTERN]
+
+Most are asked in this process (the entry point itself, its arguments patched), some also in a process of their own.
+A home on a full and on a read-only disk needs the right to mount one; without it they are skipped, and it is said.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.cli import bad_models, bad_requests, bad_rows
+from tests.cli.ground import Answer, Case, Ground, ask, faults, make_ground, snapshot
+
+ALONE = ("empty file", "adopt as '../x'", "a pickle bomb", "an unknown --with", "a home whose database is noise")
+LEAST = 40  # kinds that the bar asks for
+
+
+def in_a_process(typed: list[str], home: Path) -> Answer:
+    words = [*typed, *([] if "--home" in typed else ["--home", str(home)])]
+    code = "from evermodel.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def tried(case: Case, ground: Ground, *, alone: bool = False) -> list[str]:
+    """What is wrong with the answer to the case, asked in a folder of its own."""
+    folder = Path(tempfile.mkdtemp(dir=ground.folder))
+    home = folder / "its" / "home" if ground.home.is_relative_to(ground.folder) else ground.home
+    if home != ground.home:
+        shutil.copytree(ground.home, home)
+    own = replace(ground, folder=folder, home=home)
+    here = Path.cwd()
+    os.chdir(folder)
+    try:
+        typed = list(case.typed(own))
+        before = snapshot(home)
+        answer = in_a_process(typed, home) if alone else ask(typed, home)
+        found = faults(case, answer, before, snapshot(home))
+        if (folder / "canary").exists():
+            found.append("CODE FROM THE FILE WAS RUN")
+        return found
+    finally:
+        os.chdir(here)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def mounted(size: int) -> Iterator[Path | None]:
+    """A disk of ``size`` bytes in memory; None where we may not mount one."""
+    at = Path(tempfile.mkdtemp())
+    asked = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(at)]
+    if os.geteuid() or not shutil.which("mount") or subprocess.run(asked, check=False, capture_output=True).returncode:
+        at.rmdir()
+        yield None
+        return
+    try:
+        yield at
+    finally:
+        subprocess.run(["umount", "-l", str(at)], check=False, capture_output=True)
+        at.rmdir()
+
+
+def disks(ground: Ground) -> Iterator[tuple[str, list[str] | None]]:
+    """A full disk and a read-only one; None: skipped."""
+    used = sum(f.stat().st_size + 4096 for f in ground.home.rglob("*") if f.is_file())
+    for name, room in (("full at once", 24_000), ("full in the middle", 200_000)):
+        with mounted(used + room) as at:
+            if at is None:
+                yield f"a disk {name}", None
+                continue
+            shutil.copytree(ground.home, at / "home")
+            case = Case(f"a disk {name}", bad_requests.update(), "disk is full", (1,), hint=True)
+            yield case.name, tried(case, replace(ground, home=at / "home"))
+    with mounted(1 << 20) as at:
+        if at is None:
+            yield "a home that is read-only", None
+            return
+        subprocess.run(["mount", "-o", "remount,ro", str(at)], check=True)
+        yield "a home that is read-only", tried(bad_requests.unwritable(at), ground)
+
+
+def main() -> int:
+    wanted = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
+    began, failed, done = time.monotonic(), 0, 0
+    with tempfile.TemporaryDirectory() as folder:
+        ground = make_ground(Path(folder) / "ground")
+        for name, found in results(ground, wanted):
+            done += found is not None
+            failed += bool(found)
+            verdict = "skipped" if found is None else "FAIL" if found else "ok"
+            print(f"{verdict:8} {name:48} {'; '.join(found or ())}", flush=True)
+    passed = not failed and (done >= LEAST or bool(wanted.pattern))
+    print(f"\n{done} kinds of bad input, {failed} answered wrongly, {time.monotonic() - began:.0f} s")
+    print("PASS" if passed else "FAIL")
+    return not passed
+
+
+def results(ground: Ground, wanted: re.Pattern[str]) -> Iterator[tuple[str, list[str] | None]]:
+    cases = [c for c in (*bad_rows.CASES, *bad_requests.CASES, *bad_models.CASES) if wanted.search(c.name)]
+    for case in cases:
+        there = not case.needs or importlib.util.find_spec(case.needs) is not None
+        yield case.name, tried(case, ground) if there else None
+    for case in cases:
+        if case.name in ALONE:
+            yield f"{case.name}, in a process of its own", tried(case, ground, alone=True)
+    if wanted.search("disk home"):
+        yield from disks(ground)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
