@@ -157,10 +157,28 @@ CASES = [
     Case("a pickle bomb named .pt2", file("bomb.pt2", BOMB), "bomb.pt2"),
     Case("a pickle bomb named .pt", file("bomb.pt", BOMB), "bomb.pt", hint=True),
     Case("a pickle in a .skops archive", archive(".skops", {"schema.json": BOMB, "x.pkl": BOMB}), "evil.skops"),
-    Case("a .skops archive of os.system", archive(".skops", {"schema.json": json.dumps({
-        "__class__": "function", "__module__": "os", "__loader__": "FunctionNode", "__id__": 1, "protocol": 2,
-        "content": {"module_path": "os", "function": "system"}, "_skops_version": "0.13"}).encode()}),
-         "evil.skops", hint=True, needs="skops"),
+    Case(
+        "a .skops archive of os.system",
+        archive(
+            ".skops",
+            {
+                "schema.json": json.dumps(
+                    {
+                        "__class__": "function",
+                        "__module__": "os",
+                        "__loader__": "FunctionNode",
+                        "__id__": 1,
+                        "protocol": 2,
+                        "content": {"module_path": "os", "function": "system"},
+                        "_skops_version": "0.13",
+                    }
+                ).encode()
+            },
+        ),
+        "evil.skops",
+        hint=True,
+        needs="skops",
+    ),
     Case("LightGBM text cut off", cut_booster, "cut.txt"),
     Case("LightGBM with a child far outside", grown_booster, "grown.txt"),
     Case("XGBoost JSON of noise", file("x.json", '{"learner": {"x": 1}, "version": [3,0,0]}'), "x.json"),
@@ -168,8 +186,12 @@ CASES = [
     Case("UBJSON of noise", file("x.ubj", b"{L" + NOISE), "x.ubj"),
     Case("safetensors of noise", file("x.safetensors", NOISE), "x.safetensors|factory"),
     Case("a transform that is no JSON", bad_transform, "t.transform.json"),
-    Case("zip-slip in .keras", archive(".keras", {"config.json": b"{}", "metadata.json": b"{}",
-         "../../evil.txt": b"x"}), "evil.keras", needs="keras"),
+    Case(
+        "zip-slip in .keras",
+        archive(".keras", {"config.json": b"{}", "metadata.json": b"{}", "../../evil.txt": b"x"}),
+        "evil.keras",
+        needs="keras",
+    ),
     Case("a Lambda in .h5 (CVE-2025-9905)", lambda_layer(".h5"), "Lambda", hint=True, needs="keras", slow=True),
     Case("a Lambda in .keras", lambda_layer(".keras"), "Lambda", hint=True, needs="keras", slow=True),
     Case("os.system in .h5", foreign(".h5"), "os", hint=True, needs="keras", slow=True),
