@@ -30,6 +30,7 @@ from tests.cli import bad_models, bad_requests, bad_rows
 from tests.cli.ground import Answer, Case, Ground, ask, faults, make_ground, snapshot
 
 ALONE = ("empty file", "adopt as '../x'", "a pickle bomb", "an unknown --with", "a home whose database is noise")
+FULL = (4_000, 8_000, 12_000, 16_000, 20_000)  # bytes left on a disk; an update needs about 40,000
 LEAST = 40  # kinds that the bar asks for
 
 
@@ -79,16 +80,24 @@ def mounted(size: int) -> Iterator[Path | None]:
 
 
 def disks(ground: Ground) -> Iterator[tuple[str, list[str] | None]]:
-    """A full disk and a read-only one; None: skipped."""
+    """Disks that are full sooner or later, and a read-only one; None: skipped."""
     used = sum(f.stat().st_size + 4096 for f in ground.home.rglob("*") if f.is_file())
-    for name, room in (("full at once", 24_000), ("full in the middle", 200_000)):
+    for room in FULL:
         with mounted(used + room) as at:
             if at is None:
-                yield f"a disk {name}", None
+                yield f"a disk with {room} bytes left", None
                 continue
             shutil.copytree(ground.home, at / "home")
-            case = Case(f"a disk {name}", bad_requests.update(), "disk is full", (1,), hint=True)
-            yield case.name, tried(case, replace(ground, home=at / "home"))
+            on_disk = replace(ground, home=at / "home")
+            case = Case("", bad_requests.update(), "disk is full", (1,), hint=True)
+            before = snapshot(on_disk.home)
+            found = [f for f in tried(case, on_disk) if not f.startswith("the store changed")]
+            after = snapshot(on_disk.home)  # files that nothing points at may be left; the next writer removes them
+            served = [k for k in before if k != "table versions" and before[k] != after.get(k)]
+            found += [f"what was stored changed: {served[:3]}"] if served else []
+            subprocess.run(["mount", "-o", f"remount,size={used + (1 << 20)}", str(at)], check=True)  # space was freed
+            whole = ask(["predict", "m", str(ground.reference), "--to", str(ground.folder / "out.csv")], at / "home")
+            yield f"a disk with {room} bytes left", [*found, *([whole.err[-200:]] if whole.code else [])]
     with mounted(1 << 20) as at:
         if at is None:
             yield "a home that is read-only", None

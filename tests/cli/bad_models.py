@@ -189,7 +189,8 @@ CASES = [
     Case(
         "zip-slip in .keras",
         archive(".keras", {"config.json": b"{}", "metadata.json": b"{}", "../../evil.txt": b"x"}),
-        "evil.keras",
+        "leads out",
+        hint=True,
         needs="keras",
     ),
     Case("a Lambda in .h5 (CVE-2025-9905)", lambda_layer(".h5"), "Lambda", hint=True, needs="keras", slow=True),

@@ -95,7 +95,7 @@ CASES = [
     Case("an unknown --with", update("--with", "magic"), "magic", hint=True),
     Case("a --with that is a path", update("--with", "../refit"), "refit", hint=True),
     Case("an unknown --metric", update("--metric", "acuracy"), "acuracy", hint=True),
-    Case("a --metric of another task", update("--metric", "r2"), "r2"),
+    Case("a --metric of another task", update("--metric", "r2"), "'r2' is no metric of a binary", hint=True),
     Case("a --margin in words", update("--margin", "small"), "--margin"),
     Case("a --margin of NaN", update("--margin", "nan"), "margin"),
     Case("a negative --margin", update("--margin", "-1"), "margin"),

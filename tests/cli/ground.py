@@ -6,8 +6,10 @@ import contextlib
 import hashlib
 import io
 import re
+import shutil
 import sqlite3
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -102,7 +104,7 @@ def snapshot(home: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     if not (home / "evermodel.db").is_file():
         return found
-    with contextlib.closing(sqlite3.connect(f"file:{home / 'evermodel.db'}?mode=ro", uri=True)) as db:
+    with tempfile.TemporaryDirectory() as copy, contextlib.closing(_copied(home, Path(copy))) as db:
         tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         for table in tables:
             held = repr(sorted(map(repr, db.execute(f"SELECT * FROM {table}"))))
@@ -112,6 +114,13 @@ def snapshot(home: Path) -> dict[str, str]:
             digest = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "folder"
             found[file.relative_to(home).as_posix()] = digest
     return found
+
+
+def _copied(home: Path, to: Path) -> sqlite3.Connection:
+    """A copy of the database with its journal: SQLite cannot open one where it cannot write, as on a full disk."""
+    for file in home.glob("evermodel.db*"):
+        shutil.copy(file, to)
+    return sqlite3.connect(to / "evermodel.db")
 
 
 def faults(case: Case, answer: Answer, before: dict[str, str], after: dict[str, str]) -> list[str]:

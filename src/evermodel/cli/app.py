@@ -57,7 +57,7 @@ def adopt(model: str, home: str | None, as_json: bool, **given: Any) -> None:
 @click.option("--accept", multiple=True, help="Accept a difference from the contract: 'unit' or 'unit:COLUMN'.")
 @click.option("--finish/--no-finish", default=True, help="Train the winner on the judged rows too (default).")
 @click.option("--dry-run", is_flag=True, help="Do everything but change the home.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--to", help="Also write the version in service to this file afterwards.")
 @click.option("--data", "reference", help="With a model file: rows like those it was trained on.")
 @adopt_options

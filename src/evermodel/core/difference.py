@@ -10,7 +10,7 @@ from typing import Any, Literal
 import polars as pl
 
 from evermodel.core.contract import Contract
-from evermodel.core.errors import ContractBroken
+from evermodel.core.errors import BadSetting, ContractBroken
 
 Action = Literal["refuse", "migrate", "note"]
 Kind = Literal[
@@ -42,7 +42,13 @@ class Differences:
         return tuple(d for d in self.found if d.action == "refuse" and d not in taken)
 
     def raise_refused(self, accept: Collection[str] = ()) -> None:
-        """Raises ContractBroken naming all that stand in the way."""
+        """Raises ContractBroken naming all that stand in the way; BadSetting for what cannot be accepted."""
+        unknown = sorted(a for a in accept if a.partition(":")[0] not in ACCEPTABLE)
+        if unknown:
+            raise BadSetting(
+                f"Only {', '.join(ACCEPTABLE)} can be accepted, each also of one column. Got {', '.join(unknown)}.",
+                "Write unit or unit:COLUMN.",
+            )
         wrong = self.refused(accept)
         if not wrong:
             return

@@ -111,7 +111,15 @@ def _type(column: Column, name: str, dtype: pl.DataType, frame: pl.LazyFrame) ->
         share = _readable(frame, name, column.decimal_comma)
         if share < READABLE and column.kind == "number":
             action, text = "refuse", f"{column.name!r} held numbers; {1 - share:.0%} of its values are none now."
+    elif column.kind == "category" and old == "String" and now == "number" and not _known(frame, name, dtype, column):
+        action, text = "refuse", f"{column.name!r} held words; it holds numbers now, none of which is known."
     return [Difference("type", column.name, action, text, facts)]
+
+
+def _known(frame: pl.LazyFrame, name: str, dtype: pl.DataType, column: Column) -> bool:
+    """Whether any value is one of the column's categories (a text column of digits is read back as numbers)."""
+    texts = canonical_text(pl.col(name), dtype)
+    return bool(collect(frame.select(texts.is_in(column.categories).any())).item())
 
 
 def _readable(frame: pl.LazyFrame, name: str, comma: bool) -> float:

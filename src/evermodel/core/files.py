@@ -45,8 +45,8 @@ def disk_space(what: Path) -> Iterator[None]:
     """Turns "no space left" into OutOfSpace."""
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:  # polars has errors of its own, with no number
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
             raise OutOfSpace(f"The disk is full while writing {what}.", "Free some space and run it again.") from None
         raise
 

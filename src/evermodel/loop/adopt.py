@@ -13,7 +13,7 @@ import numpy as np
 from evermodel.core.cleaning import Cleaned, clean
 from evermodel.core.contract import Contract
 from evermodel.core.errors import AskedWrongly, BadModel, BadSetting, ContractBroken
-from evermodel.core.files import digest_file
+from evermodel.core.files import digest_file, disk_space
 from evermodel.core.framework import Framework, Needs, Task
 from evermodel.core.learning import learn_contract
 from evermodel.core.model import Model
@@ -145,6 +145,7 @@ def _fed(bare: Model, table: Table, given: str | Path | None) -> tuple[Model, tu
     return fed, tried
 
 
+@disk_space(Path("the home"))
 def _put(
     store: Store, fed: Model, table: Table, card: Card, cleaned: Cleaned, tried: Sequence[Tried], began: float
 ) -> Adopted:

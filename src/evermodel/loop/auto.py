@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evermodel.core import plugs
+from evermodel.core.errors import BadSetting
 from evermodel.core.framework import Combining
 from evermodel.core.judging import Goal
 from evermodel.core.settings import read_settings
@@ -37,6 +38,10 @@ REFIT = Recipe("refit", {"half_life": 2.0, "mix": 0.5}, corrected=True, goal="re
 
 def recipe(prepared: Prepared, change: str, settings: Mapping[str, Any]) -> Recipe:
     """The recipe to follow; for "auto" by the kind of model, for the rest what was asked, its settings checked."""
+    if change == "auto" and settings:
+        raise BadSetting(
+            f"'auto' chooses its own settings. Got {', '.join(sorted(settings))}.", "Name the way too: --with replay."
+        )
     if change != "auto":
         return Recipe(change, read_settings(plugs.function("updates", change), settings))
     if prepared.champion.needs.network:

@@ -20,6 +20,7 @@ from evermodel.loop.home import champion_of, open_home
 from evermodel.loop.judging import pair
 from evermodel.loop.memory import read_memory
 from evermodel.loop.results import Score, Shown, score_lines
+from evermodel.loop.scoring import check_metric
 from evermodel.loop.showing import shown_scores, told_reasons
 from evermodel.loop.splitting import without_known
 from evermodel.loop.versions import load_version
@@ -66,6 +67,7 @@ def judge(
     if champion.version == challenger.version:
         raise AskedWrongly(f"{version} is the champion itself.", f"'evermodel show {name}' lists other versions.")
     first, second = load_version(store, champion), load_version(store, challenger)
+    check_metric(metric, first.contract.task)
     rows = _rows(store, name, second, data)
     scores = pair(first, second, rows, None, metric=metric, series=not champion.facts.get("shuffled"))
     verdict = judge_pair(scores, margin=margin)

@@ -20,8 +20,11 @@ def open_model(source: Any, *, trust: str | Path | None = None, factory: str | N
         taken = getattr(framework, "taken", None)  # a live object in the form that is cheap to keep asking
         return (source if taken is None else taken(source)), framework
     path = Path(source).expanduser()
-    if not path.exists():
-        raise NotFound(f"There is no model file {str(path)!r}.", "Give the path of an existing file.")
+    try:
+        path.stat()
+    except (ValueError, OSError, RuntimeError) as error:  # nothing there, NUL in it, too long, a loop of links
+        why = "" if isinstance(error, FileNotFoundError) else f" ({getattr(error, 'strerror', None) or error})"
+        raise NotFound(f"There is no model file {str(path)[:200]!r}{why}.", "Give the path of a file.") from None
     if path.is_file() and path.stat().st_size == 0:
         raise BadModel(f"{path.name} is empty (0 bytes).", "Copy the file again.")
     trusted = trust is not None and Path(trust).expanduser().resolve() == path.resolve()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from evermodel.core.figures import figures
+from evermodel.core.files import disk_space
 from evermodel.core.judgement import PairedScores, Verdict
 from evermodel.core.judging import skill
 from evermodel.core.profile import profile
@@ -24,6 +26,7 @@ KINDS = {"promote": "promoted", "hold": "held", "reject": "rejected", "invalid":
 MOST_ASIDE = 3  # blocks set aside that are kept to be tried again
 
 
+@disk_space(Path("the home"))
 def record(
     store: Store, prepared: Prepared, judged: Made, served: Made | None,
     scores: PairedScores, verdict: Verdict, result: Updated,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evermodel.core import plugs
+from evermodel.core.errors import BadSetting
 from evermodel.core.framework import Task
 from evermodel.core.table import Array
 
@@ -18,6 +19,12 @@ def metrics_for(task: Task) -> tuple[str, ...]:
     own = [m for names in SHOWN.values() for m in names]
     others = [m for m in plugs.names("metrics") if m not in own and task in plugs.module("metrics", m).TASKS]
     return (*SHOWN[task], *others)
+
+
+def check_metric(metric: str | None, task: Task) -> None:
+    """Raises NotFound or BadSetting, before anything is trained, for a metric that cannot decide this task."""
+    if metric is not None and task not in plugs.module("metrics", metric).TASKS:
+        raise BadSetting(f"{metric!r} is no metric of a {task} model.", f"There is: {', '.join(metrics_for(task))}.")
 
 
 def scores_of(y: Array, p: Array, task: Task) -> dict[str, float]:

@@ -17,9 +17,10 @@ from evermodel.loop.making import candidates, finished, make, paired
 from evermodel.loop.prepare import data_facts, prepare
 from evermodel.loop.record import record
 from evermodel.loop.results import Updated
+from evermodel.loop.scoring import check_metric
 from evermodel.loop.shortest import is_model, take_in
 from evermodel.loop.showing import shown_scores, told_reasons
-from evermodel.loop.use import save
+from evermodel.loop.use import check_target, save
 
 
 def update(
@@ -52,10 +53,15 @@ def update(
         $ evermodel update churn new.csv
     """
     began = time.monotonic()
+    if to is not None:
+        check_target(Path(to))
     if is_model(name):
         name, data = take_in(name, data, reference, called, adopting, home)
     store = open_home(home)
     prepared = prepare(store, name, data, accept=accept, seed=seed)
+    if to is not None:
+        check_target(Path(to), prepared.champion)
+    check_metric(metric, prepared.champion.contract.task)
     context = Context(seed, None if budget is None else began + budget, on_epoch)
     judged = make(recipe(prepared, with_, settings or {}), prepared, context)
     scores = paired(store, prepared, judged, metric)

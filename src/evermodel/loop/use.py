@@ -92,11 +92,24 @@ def save(name: str, *, to: str | Path, version: str | None = None, home: str | P
     return Saved(name, card.version, tuple(str(f) for f in files))
 
 
+def check_target(target: Path, model: Model | None = None) -> None:
+    """Raises NotFound or BadSetting where a model could not be written to, before anything was done for it."""
+    there = next(p for p in target.absolute().parents if p.exists())
+    if not there.is_dir():
+        raise NotFound(f"{there} is a file, not a folder.", "Give --to another place.")
+    if model is None or isinstance(model.framework, Exporting) or target.is_dir() or not target.suffix:
+        return
+    formats = model.framework.suffixes()
+    if target.suffix not in formats:
+        raise BadSetting(f"--to must end in {' or '.join(formats)} for this model. Got {target.name!r}.")
+
+
 def write_model(model: Model, target: Path) -> list[Path]:
     """The model's file, and beside it NAME.transform.json: contract, transform and output.
 
     A model made of several is written as one of their framework where they fit together, else only into a folder.
     """
+    check_target(target)
     folder = target.is_dir() or not target.suffix
     if isinstance(model.framework, Exporting):
         try:
@@ -111,8 +124,7 @@ def write_model(model: Model, target: Path) -> list[Path]:
     if folder:
         target.mkdir(parents=True, exist_ok=True)
         target = target / f"model{formats[0]}"
-    if target.suffix not in formats:
-        raise BadSetting(f"--to must end in {' or '.join(formats)} for this model. Got {target.name!r}.")
+    check_target(target, model)
     model.framework.write(model.obj, target)
     beside = target.with_suffix(".transform.json")
     texts = {

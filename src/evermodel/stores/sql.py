@@ -9,18 +9,19 @@ import shutil
 import socket
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from evermodel.core.errors import BadSetting, Damaged, Moved, NotFound
+from evermodel.core.errors import BadSetting, Damaged, Moved, NotFound, OutOfSpace
 from evermodel.core.files import digest_file, disk_space, sync_file, sync_folder
 from evermodel.core.store import Card, Event, Move
 
 __all__ = ["SqlStore", "sql"]
 
+JOURNAL = 65_536  # free bytes without which SQLite cannot open its journal
 TABLES = sa.MetaData()
 VERSIONS = sa.Table(
     "versions",
@@ -65,7 +66,7 @@ class SqlStore:
             with disk_space(home):
                 for folder in ("versions", "blobs", "staging"):
                     (home / folder).mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        except OSError as error:  # a file, no right to write, a read-only disk, a name too long
             raise BadSetting(f"The home must be a folder we can write to. Got {home} ({error.strerror}).") from None
         self._engine = sa.create_engine(url or f"sqlite:///{home / 'evermodel.db'}", connect_args=_arguments(url))
         if self._engine.dialect.name == "sqlite":
@@ -75,6 +76,10 @@ class SqlStore:
             with self._writing() as db:
                 TABLES.create_all(db)
         except sa.exc.DatabaseError as error:
+            if shutil.disk_usage(home).free < JOURNAL:
+                raise OutOfSpace(f"The disk is full while opening {home}.", "Free some space first.") from None
+            if "readonly" in str(error.orig):
+                raise BadSetting(f"The home must be a folder we can write to. Got {home} ({error.orig}).") from None
             raise Damaged(
                 f"{home / 'evermodel.db'} cannot be opened as a database ({error.orig}).", "Restore it from a backup."
             ) from None
@@ -122,10 +127,17 @@ class SqlStore:
             for file in sorted(p for p in staged.rglob("*") if p.is_file()):
                 sync_file(file)
                 files[file.relative_to(staged).as_posix()] = digest_file(file)
+        try:
+            return self._committed(staged, dataclasses.replace(card, files=files))
+        except OutOfSpace:  # nothing was committed; what was renamed meanwhile takes up space
+            self._sweep(card.name)
+            raise
+
+    def _committed(self, staged: Path, card: Card) -> Card:
         with self._writing() as db:
             newest = db.scalar(sa.select(sa.func.max(VERSIONS.c.number)).where(VERSIONS.c.name == card.name))
             number = (newest or 0) + 1
-            card = dataclasses.replace(card, version=f"v{number}", files=files)
+            card = dataclasses.replace(card, version=f"v{number}")
             db.execute(sa.insert(VERSIONS).values(name=card.name, number=number, card=_to_json(card)))
             to = self._folder(card.name, card.version)
             to.parent.mkdir(parents=True, exist_ok=True)
@@ -134,6 +146,12 @@ class SqlStore:
             staged.rename(to)
             sync_folder(to.parent)
         return card
+
+    def _sweep(self, name: str) -> None:
+        """Removes the folder that the next version would have, if no row says that it is one."""
+        newest = sa.select(sa.func.max(VERSIONS.c.number)).where(VERSIONS.c.name == name)
+        with suppress(OutOfSpace, sa.exc.SQLAlchemyError), self._writing() as db:  # a writer's folder has no row yet
+            shutil.rmtree(self._folder(name, f"v{(db.scalar(newest) or 0) + 1}"), ignore_errors=True)
 
     def get(self, name: str, version: str) -> Path:
         """The folder of a version, every file's hash checked. Raises Damaged, naming the file."""
@@ -195,8 +213,13 @@ class SqlStore:
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
-        with disk_space(self.home), self._engine.begin() as db:
-            yield db
+        try:
+            with disk_space(self.home), self._engine.begin() as db:
+                yield db
+        except sa.exc.OperationalError as error:
+            if "disk is full" in str(error.orig):
+                raise OutOfSpace(f"The disk is full while writing {self.home}.", "Free some space first.") from None
+            raise
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
