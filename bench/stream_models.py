@@ -93,7 +93,7 @@ def _keras(stream: Stream, seed: int, folder: Path) -> Path:
     x = np.where(np.isfinite(x), x, middle)
     hot = ((x == 0) | (x == 1)).all(axis=0)
     mean, deviation = np.where(hot, 0.0, x.mean(axis=0)), np.where(hot, 1.0, x.std(axis=0))
-    x = (x - mean) / np.where(deviation > 0, deviation, 1.0)
+    x = (x - mean) / np.where(deviation > 1e-9, deviation, 1.0)
     known, codes = np.unique(y, return_inverse=True)
     outputs = len(known) if stream.task == "multiclass" else 1
     activation = {"binary": "sigmoid", "multiclass": "softmax", "regression": "linear"}[stream.task]

@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from evermodel.core import plugs
+from evermodel.core.contract import Column, Contract
+from evermodel.core.ensemble import Ensemble
 from evermodel.core.errors import MissingExtra
-from evermodel.core.table import Array
+from evermodel.core.model import Model
+from evermodel.core.table import Array, Roles
 from evermodel.core.training import Epoch
+from evermodel.core.transform import Feature, Transform
 from evermodel.laws import frameworks as laws
 from evermodel.laws.frameworks import Example
 
@@ -64,8 +69,21 @@ def keras() -> Example:
     return example(model)
 
 
+def ensemble() -> Example:
+    """Two linear models; an ensemble takes rows as a frame."""
+    names = ("a", "b", "c", "d")
+    contract = Contract("binary", Roles("y"), tuple(Column(n, "number") for n in names), (0, 1))
+    transform = Transform(tuple(Feature(n) for n in names))
+    member = Model(contract, transform, sklearn().obj, plugs.module("frameworks", "sklearn"))
+    (x, y), (other_x, other_y) = rows(0), rows(2)
+    frames = [pl.DataFrame(part.astype(np.float64), schema=list(names), orient="row") for part in (x, other_x)]
+    obj = Ensemble((member, member), (0.5, 0.5), "logit", ("first", "second"))
+    return Example(obj, frames[0], y, frames[1], other_y, classes=(0, 1))
+
+
 _taken: dict[str, Any] = {}
 EXAMPLES: dict[str, Callable[[], Example]] = {
+    "ensemble": ensemble,
     "keras": keras,
     "lightgbm": lightgbm,
     "sklearn": sklearn,

@@ -193,3 +193,15 @@ def test_bits_flipped_anywhere_never_end_in_a_crash(tmp_path: Path, suffix: str)
         except BadModel:
             outcomes.add("refused")
     assert "refused" in outcomes
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_a_refused_giant_leaves_nothing_behind(tmp_path: Path, suffix: str) -> None:
+    """Keras keeps a list of variables to make up for; a giant left in it would fill the memory at the next training."""
+    from keras.src.backend.common import global_state
+
+    path = altered(tmp_path, setting("units", 10**11), suffix)
+    before = list(global_state.get_global_attribute("uninitialized_variables") or [])
+    with pytest.raises(BadModel, match="asks for"):
+        plug.read(path)
+    assert list(global_state.get_global_attribute("uninitialized_variables") or []) == before

@@ -42,5 +42,5 @@ def adopted(booster, tmp_path):
     import evermodel
 
     home = tmp_path / "home"
-    evermodel.adopt(booster, data=rows(1500, 2), target="y", name="m", time="when", home=home)
+    evermodel.adopt(booster, data=rows(3000, 2), target="y", name="m", time="when", home=home)
     return home

@@ -26,7 +26,7 @@ def app() -> None:
 
 @app.command()
 @click.argument("model")
-@click.option("--data", required=True, help="Rows like those the model was trained on: file, folder or SQL URL.")
+@click.option("--data", help="Rows like those the model was trained on: file, folder or SQL URL.")
 @adopt_options
 @home_and_json
 def adopt(model: str, home: str | None, as_json: bool, **given: Any) -> None:
@@ -38,6 +38,11 @@ def adopt(model: str, home: str | None, as_json: bool, **given: Any) -> None:
     """
     if not given["target"]:
         raise click.UsageError("--target is needed: which column is the label?")
+    if not given["data"]:
+        raise click.UsageError(
+            f"--data is needed. Without rows it was trained on: 'evermodel update {model} NEW --target "
+            f"{given['target']}', where the oldest new rows stand in for them."
+        )
     say(evermodel.adopt(model, home=home, **given), as_json)
 
 

@@ -16,7 +16,8 @@ from evermodel.core.image import decode_images
 from evermodel.core.table import Array
 
 Encoding = Literal["value", "code", "onehot", "onehot_drop_first", "image", "text"]
-Scaling = Literal["none", "standard", "minmax", "minmax_symmetric", "divide_255", "given", "learnt"]
+# "standard_but_flags": columns of 0 and 1 stay as they are, as where numbers alone were scaled
+Scaling = Literal["none", "standard", "standard_but_flags", "minmax", "minmax_symmetric", "divide_255", "given"]
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,8 @@ class Transform:
         if not len(values):
             return feature
         fill = None if feature.fill is None else float(np.median(values))
-        center, scale = scaling_numbers(
-            "standard" if self.scaling in ("given", "learnt") else self.scaling, values, weight
-        )
+        kind: Scaling = "standard_but_flags" if self.scaling == "given" else self.scaling
+        center, scale = scaling_numbers(kind, values, weight)
         return dataclasses.replace(feature, fill=fill, center=center, scale=scale)
 
     def to_json(self) -> str:
@@ -128,17 +128,23 @@ class Transform:
 
 def scaling_numbers(scaling: Scaling, values: Array, weight: Array | None = None) -> tuple[float, float]:
     """Center and scale of a kind of scaling, from finite values (n,). A constant column gets scale 1."""
-    if scaling == "standard" and weight is not None and weight.sum() > 0:
+    if scaling == "standard_but_flags" and bool(np.isin(values, (0.0, 1.0)).all()):
+        return 0.0, 1.0
+    if scaling in ("standard", "standard_but_flags"):
+        weight = None if weight is None or not weight.sum() > 0 else weight
         mean = float(np.average(values, weights=weight))
-        return mean, float(np.sqrt(np.average((values - mean) ** 2, weights=weight))) or 1.0
+        return mean, _or_one(float(np.sqrt(np.average((values - mean) ** 2, weights=weight))), mean)
     low, high = float(values.min()), float(values.max())
-    if scaling == "standard":
-        return float(values.mean()), float(values.std()) or 1.0
     if scaling == "minmax":
-        return low, (high - low) or 1.0
+        return low, _or_one(high - low, low)
     if scaling == "minmax_symmetric":
-        return (low + high) / 2, (high - low) / 2 or 1.0
+        return (low + high) / 2, _or_one((high - low) / 2, low)
     return (0.0, 255.0) if scaling == "divide_255" else (0.0, 1.0)
+
+
+def _or_one(spread: float, level: float) -> float:
+    """1 for a constant column: its spread is nothing but rounding, and a later value would be thrown far out by it."""
+    return spread if spread > 1e-9 * max(1.0, abs(level)) or spread > 1e-6 * abs(level) > 0 else 1.0
 
 
 def _encoded(feature: Feature, column: pl.Series) -> Array:

@@ -11,7 +11,7 @@ from evermodel.core.judgement import PairedScores, Reason
 from evermodel.core.settings import In
 from evermodel.core.wording import described, size_of
 
-# So much worse on the rows at hand is a broken model, whatever the recipe did before: ten points, or half the loss again.
+# So much worse on the rows at hand is a broken model, whatever the recipe did before: ten points, half the loss again.
 BROKEN = {"points": 0.10, "% of the loss": 0.50}
 
 

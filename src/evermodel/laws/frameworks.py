@@ -100,6 +100,8 @@ def prediction_does_not_hang_on_the_batch(plug: Framework, example: Example) -> 
 
 def a_written_file_is_read_back(plug: Framework, example: Example) -> None:
     """Every kind of file that can be written, and can be opened without more, is read back with equal predictions."""
+    if not plug.suffixes():
+        return  # it has no file of its own, as an ensemble has none
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"model{plug.suffixes()[0]}"
         plug.write(example.obj, path)

@@ -84,6 +84,7 @@ def adopt(
             "stands_in": stands_in,
             "source": Path(model).name if isinstance(model, (str, Path)) else "",
             "source_digest": digest_file(Path(model)) if isinstance(model, (str, Path)) else "",
+            "cleaning": cleaned.as_json(),
             "tried": [dataclasses.asdict(t) for t in tried[:8]],
             "profile": profile(table.frame.lazy(), fed.contract),
         },

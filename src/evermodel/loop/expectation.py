@@ -17,7 +17,7 @@ from evermodel.core.output import Output
 from evermodel.core.table import Array, Table
 from evermodel.core.transform import Encoding, Feature, Scaling, Transform, scaling_numbers
 
-SCALINGS: tuple[Scaling, ...] = ("none", "standard", "minmax", "minmax_symmetric", "divide_255")
+SCALINGS: tuple[Scaling, ...] = ("none", "standard", "standard_but_flags", "minmax", "minmax_symmetric", "divide_255")
 MOST_ROWS = 5_000  # reference rows each choice is scored on
 
 

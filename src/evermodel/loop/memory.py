@@ -13,7 +13,7 @@ from evermodel.core.contract import Contract
 from evermodel.core.store import Store
 from evermodel.core.table import Array, Roles, Table
 
-PAST_SHARE = 0.05  # of each block: kept out of all training, to judge "nothing worse on what was known before"
+PAST_SHARE = 0.02  # of each block: kept out of all training, to judge "nothing worse on what was known before"
 PAST_LEAST = 50  # fewer could show nothing, and a small table cannot spare them (four hospitals: 2 points of AUC)
 PAST_MOST = 1_000  # rows a block: enough to see a harm of a point or two, and no more is lost to training
 MOST_ROWS = 2_000_000  # kept in all; beyond it older blocks are thinned

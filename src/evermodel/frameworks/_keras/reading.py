@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +55,7 @@ def _refuse_giant(config: dict[str, Any], found: Found) -> None:
     """Counts the structure's numbers without allocating any, against those that the file holds."""
     import copy
 
-    import keras
-
-    with keras.StatelessScope(initialize_variables=False):
+    with _nothing_allocated():
         model = _built(copy.deepcopy(config))
         wanted = sum(int(np.prod([float(d) for d in v.shape])) for v in model.variables)
     there = len(found.tree) // 2 if found.tree is not None else _count(found.groups)
@@ -64,6 +64,23 @@ def _refuse_giant(config: dict[str, Any], found: Found) -> None:
             f"The structure asks for {wanted} numbers, the file holds about {there}.",
             "Copy the file again from where it was saved; it may have been altered.",
         )
+
+
+@contextmanager
+def _nothing_allocated() -> Iterator[None]:
+    """Variables made inside never get numbers, not even later: Keras would make up for all of them at the next scope.
+
+    There is no public way to forget them; left in Keras's list, a refused giant would fill the memory afterwards.
+    """
+    import keras
+    from keras.src.backend.common import global_state
+
+    waiting = list(global_state.get_global_attribute("uninitialized_variables") or [])
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        global_state.set_global_attribute("uninitialized_variables", waiting)
 
 
 def _count(group: Any) -> int:
