@@ -92,8 +92,6 @@ def clean(frame: pl.LazyFrame, contract: Contract, *, labelled: bool, keep: tupl
         raise NoData("There are no rows.")
     stand_ins = _stand_ins(frame, contract, schema, counted)
     done = _done(contract, counted, stand_ins)
-    if labelled and done and all(d.missing == counted["rows"] for d in done):
-        raise NoData("No row has a usable value in any input column.", "Check how the rows were written.")
     notes = _column_notes(contract, counted, done)
     rows = row_cleaning.choose(frame, contract, schema, counted, labelled=labelled)
     exprs = [value(c, schema[c.name], tuple(stand_ins.get(c.name, ()))) for c in contract.columns]

@@ -71,6 +71,7 @@ def prepare(store: Store, name: str, data: Any, *, accept: Collection[str] = (),
         raise NoData(
             f"All {known} rows were known before; there is nothing new to learn from.", "Give rows that came since."
         )
+    _refuse_no_values(cleaned)
     _refuse_one_class(cleaned)
     table = dataclasses.replace(table, blocks=np.full(len(table), memory.next_number))
     judged = split_newest(table, shuffled=bool(card.facts.get("shuffled")), seed=seed)
@@ -92,6 +93,11 @@ def data_facts(prepared: Prepared) -> dict[str, Any]:
         "cleaning": prepared.cleaned.as_json(),
         "differences": prepared.differences.as_json(),
     }
+
+
+def _refuse_no_values(cleaned: Cleaned) -> None:
+    if cleaned.done and all(d.missing == cleaned.rows_read for d in cleaned.done):
+        raise NoData("No row has a usable value in any input column.", "Check how the rows were written.")
 
 
 def _refuse_one_class(cleaned: Cleaned) -> None:
