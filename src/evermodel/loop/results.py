@@ -6,16 +6,18 @@ import dataclasses
 import html
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 
-class Shown:
+class Shown(ABC):
     """Prints as ``lines()``; a notebook shows the same lines; ``to_json`` gives every field."""
 
+    @abstractmethod
     def lines(self) -> list[str]:
-        raise NotImplementedError  # each result says its own
+        """The result in a few lines, the most important first."""
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
