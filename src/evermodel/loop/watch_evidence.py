@@ -16,7 +16,8 @@ from evermodel.loop.watch_reference import PREDICTION
 from evermodel.loop.watch_state import Look, Tested, Watched
 
 BASELINE = 1_000  # rows of the first looks that stand for "as it was", where nothing better is known
-SHARES = {"quality": 0.3, "prediction": 0.1, "drift": 0.45, "missing": 0.05, "unseen": 0.05, "range": 0.05}
+SHARES = {"accuracy": 0.4, "loss": 0.05, "prediction": 0.05, "drift": 0.4, "missing": 0.04, "unseen": 0.03, "range": 0.03}
+FIRST = 0.75  # of a subject's share is for its first beginning; the rest for all that may follow
 BACK = math.log(20.0)  # so much likelier as before than as alarmed: the alarm closes
 STEPS = 25  # at most so many of the looks that came at once are ends of their own
 
@@ -84,7 +85,7 @@ def _answers(watched: Watched, looks: list[Look], mature: set[str]) -> Iterator[
         if key in watched.learnt and ripe:
             wrong = np.array([(getattr(k, field), k.labelled - getattr(k, field)) for k in ripe])
             yield Subject(key, "quality", metric, tuple(k.key for k in ripe), wrong, np.asarray(watched.learnt[key]),
-                          SHARES["quality"] / 2, True)  # fmt: skip
+                          SHARES[metric], True)  # fmt: skip
 
 
 def _after(looks: list[Look], watched: Watched, key: str) -> list[Look]:
@@ -127,7 +128,7 @@ def test_subject(subject: Subject, tested: Tested, false_alarms: float) -> tuple
         return _still(subject, tested, keys, looks)
     if not keys:
         return tested, 0.0, None, None
-    level = math.log(tested.number * (tested.number + 1) / (false_alarms * subject.share))
+    level = log_level(subject.share, tested.number, false_alarms)
     found = 0.0
     for end in _ends(min(tested.seen, len(keys) - 1), len(keys)):
         found = log_evidence(subject, looks[:end])
@@ -136,6 +137,12 @@ def test_subject(subject: Subject, tested: Tested, false_alarms: float) -> tuple
             raised = tuple(looks[start:].sum(axis=0).astype(float).tolist())
             return dataclasses.replace(tested, seen=len(keys), raised=raised, opened=keys[-1]), found, keys[start], None
     return dataclasses.replace(tested, seen=len(keys)), found, None, None
+
+
+def log_level(share: float, number: int, false_alarms: float) -> float:
+    """Log e-value at which an alarm opens. All shares, over all beginnings, add up to one: so the promise holds."""
+    of = FIRST if number == 1 else (1.0 - FIRST) / (number * (number - 1))
+    return -math.log(of * share * false_alarms)
 
 
 def log_evidence(subject: Subject, looks: Array) -> float:
