@@ -31,6 +31,7 @@ from evermodel.core.reference import (
     number_reference,
 )
 from evermodel.loop.watch_evidence import BASELINE, SHARES, log_level
+from evermodel.loop.watch_rows import DEFAULT_ROWS
 
 COLUMNS, LOOKS, ROWS, REFERENCE, PROMISE = 20, 100, 500, 2_000, 0.01
 CATEGORIES = np.ones(8) / 8
@@ -120,15 +121,19 @@ def errors_stream(seed: int, rise: float, quiet: int, rows: int, share: float = 
     return np.r_[rng.random(quiet) < share, rng.random(rows) < share + rise].astype(np.int8)
 
 
-def found_at(errors: np.ndarray, known: tuple[float, float], level: float, look: int = 500, step: int = 25) -> float:
-    """Row at which the evidence reaches the level, looked at every ``step`` rows; starts every ``look`` rows."""
+def found_at(errors: np.ndarray, level: float, look: int = DEFAULT_ROWS, step: int = 25) -> float:
+    """Row at which the evidence reaches the level, asked every ``step`` rows, as where a batch comes with each.
+
+    As in the product, the first rows of the very stream are the baseline, and a change may begin with any look.
+    """
+    wrong = float(errors[:BASELINE].sum()) + 0.5
+    known, errors = np.array([wrong, BASELINE + 1 - wrong]), errors[BASELINE:]
     running = np.r_[0, np.cumsum(errors)]
     for t in range(step, len(errors) + 1, step):
-        ends = np.unique(np.r_[np.arange(look, t, look), t])
-        n = np.diff(np.r_[0, ends])
-        wrong = np.diff(np.r_[0, running[ends]])
-        if rise_evidence(np.column_stack([wrong, n - wrong]), np.asarray(known)) >= level:
-            return t
+        ends = np.r_[np.arange(look, t, look), t]
+        n, wrongs = np.diff(np.r_[0, ends]), np.diff(np.r_[0, running[ends]])
+        if rise_evidence(np.column_stack([wrongs, n - wrongs]), known) >= level:
+            return t + BASELINE
     return np.inf
 
 
@@ -165,11 +170,7 @@ def quality_delay(streams: int, quiet: int = 3_000, with_peers: bool = True) -> 
         theirs = json.loads(peers.run("river", RIVER, str(file)))
     level = log_level(SHARES["accuracy"], 1, PROMISE)
     for name, made in cases.items():
-        rng = np.random.default_rng(7)
-        ours = []
-        for errors in made:
-            wrong = rng.binomial(BASELINE, 0.2) + 0.5
-            ours.append(found_at(errors, (wrong, BASELINE + 1 - wrong), level))
+        ours = [found_at(errors, level) for errors in made]
         if name == "none":
             share = 100 * np.mean(np.isfinite(ours))
             say("no rise: streams of 10,000 rows with an alarm (%)", share, "<= 1", share <= 1)
