@@ -25,13 +25,14 @@ from evermodel.core.evidence import drift_path, rise_evidence, rise_path
 from evermodel.core.reference import (
     ColumnReference,
     category_reference,
-    column_reference,
     count_column,
     count_numbers,
     number_reference,
+    references,
 )
-from evermodel.loop.watch_evidence import BASELINE, SHARES, log_level
+from evermodel.loop.watch_evidence import BASELINE, SHARES, log_level, subjects
 from evermodel.loop.watch_rows import DEFAULT_ROWS
+from evermodel.loop.watch_state import Look, Watched
 
 COLUMNS, LOOKS, ROWS, REFERENCE, PROMISE = 20, 100, 500, 2_000, 0.01
 CATEGORIES = np.ones(8) / 8
@@ -219,14 +220,16 @@ def _real_alarms(frame: pl.DataFrame, block: int, seed: int) -> bool:
     rest = mixed[reference.height :]
     level = log_level(SHARES["drift"] / frame.width, 1, PROMISE)
     for column in frame.columns:
-        known = column_reference(_clean(reference[column]))
+        known = references(reference.select(_clean(reference[column])), [column]).get(column)
         if known is None:
             continue
         counted = [count_column(_clean(rest[column][a : a + look]), known) for a in range(0, rest.height - look, look)]
         if not counted:
             continue
-        bins, gaps = known.coarse(np.stack([c.bins for c in counted])), known.coarse(np.asarray(known.gaps))
-        if drift_path(bins, gaps).max() >= level:
+        watched = Watched("v1", {column: known})
+        looks = [Look(f"r{i:09d}", str(i), str(i + 1), look, columns={column: c}) for i, c in enumerate(counted)]
+        subject = next(subjects(watched, looks, set()))
+        if drift_path(subject.looks, subject.reference).max() >= level:
             return True
     return False
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from evermodel.core.evidence import back_evidence, drift_evidence, rise_evidence
 from evermodel.core.monitoring import Alarm
+from evermodel.core.reference import Counted
 from evermodel.core.table import Array
 from evermodel.loop.watch_reference import PREDICTION
 from evermodel.loop.watch_state import Look, Tested, Watched
@@ -41,23 +42,30 @@ def subjects(watched: Watched, looks: list[Look], mature: set[str]) -> Iterator[
     columns = [c for c in watched.columns if c != PREDICTION]
     each = 1.0 / max(1, len(columns))
     for name in columns:
-        r, of = watched.columns[name], [(k.key, k.columns[name]) for k in looks if name in k.columns]
-        keys = tuple(k for k, _ in of)
-        if not of:
-            continue
-        known = r.rows + 0.5
-        bins = np.stack([c.bins for _, c in of])
-        missing = np.array([(c.missing, c.rows - c.missing) for _, c in of])
-        yield Subject(f"drift:{name}", "drift", name, keys, r.coarse(bins), r.coarse(np.asarray(r.gaps)),
-                      SHARES["drift"] * each, False)  # fmt: skip
-        yield Subject(f"missing:{name}", "missing", name, keys, missing, np.array([r.missing + 0.5, known]),
-                      SHARES["missing"] * each, True)  # fmt: skip
-        kind = "range" if r.kind == "number" else "unseen"
-        odd = np.array([(c.outside if kind == "range" else c.unseen, int(c.bins.sum())) for _, c in of])
-        odd[:, 1] -= odd[:, 0]
-        yield Subject(f"{kind}:{name}", kind, name, keys, odd, np.array([_odd(watched, name), known]),
-                      SHARES[kind] * each, True)  # fmt: skip
+        of = [(k.key, k.columns[name]) for k in looks if name in k.columns]
+        if of:
+            yield from _of_column(watched, name, tuple(k for k, _ in of), [c for _, c in of], each)
     yield from _answers(watched, looks, mature)
+
+
+def _of_column(
+    watched: Watched, name: str, keys: tuple[str, ...], counted: list[Counted], each: float
+) -> Iterator[Subject]:
+    """Drift, missing values, and values that the reference rows do not know. Clumped rows count for fewer."""
+    r = watched.columns[name]
+    many = r.effective(float(np.median([c.rows for c in counted])))
+    known = (r.rows + 0.5) / many
+    bins = r.coarse(np.stack([c.bins for c in counted])) / many
+    gaps = np.maximum(r.coarse(np.asarray(r.gaps)) / many, 0.5)
+    yield Subject(f"drift:{name}", "drift", name, keys, bins, gaps, SHARES["drift"] * each, False)
+    missing = np.array([(c.missing, c.rows - c.missing) for c in counted]) / many
+    was = np.array([r.missing / many + 0.5, known])
+    yield Subject(f"missing:{name}", "missing", name, keys, missing, was, SHARES["missing"] * each, True)
+    kind = "range" if r.kind == "number" else "unseen"
+    odd = np.array([c.outside if kind == "range" else c.unseen for c in counted])
+    both = np.column_stack([odd, [c.bins.sum() for c in counted] - odd]) / many
+    was = np.array([_odd(watched, name), known])
+    yield Subject(f"{kind}:{name}", kind, name, keys, both, was, SHARES[kind] * each, True)
 
 
 def _odd(watched: Watched, name: str) -> float:
