@@ -11,7 +11,7 @@ from pathlib import Path
 OUT = Path(__file__).parent / "out"
 PACKAGES = {
     "evidently": ("evidently==0.7.23", "pandas<3", "pyarrow"),
-    "nannyml": ("nannyml==0.13.1",),
+    "nannyml": ("nannyml==0.13.1", "statsmodels"),
     "river": ("river>=0.22",),
 }
 

@@ -42,7 +42,9 @@ failed: list[str] = []
 def say(what: str, value: float, bar: str = "", passed: bool | None = None, note: str = "") -> None:
     if passed is False:
         failed.append(what)
-    print(f"{ {True: 'PASS', False: 'FAIL', None: '    '}[passed]}  {what:<72}{value:>9.4g}  {bar:<12}{note}", flush=True)
+    print(
+        f"{ {True: 'PASS', False: 'FAIL', None: '    '}[passed] }  {what:<72}{value:>9.4g}  {bar:<12}{note}", flush=True
+    )
 
 
 def columns(rng: np.random.Generator) -> Iterator[tuple[ColumnReference, np.ndarray, np.ndarray]]:
@@ -97,7 +99,11 @@ def false_alarms(streams: int) -> None:
 def drift_delay(streams: int = 200) -> None:
     print(f"\nPlanted drift in one of {COLUMNS} columns, {REFERENCE} reference rows: looks of {ROWS} rows until found")
     level = log_level(SHARES["drift"] / COLUMNS, 1, PROMISE)
-    for name, shift, scale, bar in (("+.25 sd", 0.25, 1.0, 2), ("+.1 sd", 0.1, 1.0, None), ("sd x 1.25", 0.0, 1.25, None)):
+    for name, shift, scale, bar in (
+        ("+.25 sd", 0.25, 1.0, 2),
+        ("+.1 sd", 0.1, 1.0, None),
+        ("sd x 1.25", 0.0, 1.25, None),
+    ):
         for quiet in (0, 20):
             delays = [_delay(s, shift, scale, quiet, level) for s in range(streams)]
             middle = float(np.median(delays))
@@ -162,7 +168,9 @@ print(json.dumps(out))
 
 def quality_delay(streams: int, quiet: int = 3_000, with_peers: bool = True) -> None:
     print(f"\nPlanted rise of the error from 20 %, {quiet:,} quiet rows before; labelled rows until found")
-    cases = {f"+{round(100 * r)}": [errors_stream(s, r, quiet, 8_000) for s in range(streams)] for r in (0.02, 0.05, 0.1)}
+    cases = {
+        f"+{round(100 * r)}": [errors_stream(s, r, quiet, 8_000) for s in range(streams)] for r in (0.02, 0.05, 0.1)
+    }
     cases["none"] = [errors_stream(s, 0.0, 10_000, 0) for s in range(streams)]
     theirs: dict[str, list[float | None]] = {}
     if with_peers:
@@ -177,7 +185,7 @@ def quality_delay(streams: int, quiet: int = 3_000, with_peers: bool = True) -> 
             say("no rise: streams of 10,000 rows with an alarm (%)", share, "<= 1", share <= 1)
             for kind in ("ADWIN", "DDM"):
                 if theirs:
-                    say(f"  river {kind}", 100 * np.mean([t is not None for t in theirs[f'none {kind}']]))
+                    say(f"  river {kind}", 100 * np.mean([t is not None for t in theirs[f"none {kind}"]]))
             continue
         delay, early = _delays(ours, quiet)
         bar = None
@@ -249,7 +257,8 @@ for s in range(streams):
     r = np.random.default_rng(s); ref = pd.DataFrame(r.normal(size=(2000, 20)), columns=cols); hit = False
     for k in range(looks):
         cur = pd.DataFrame(r.normal(size=(500, 20)), columns=cols)
-        d = Report([DataDriftPreset()]).run(Dataset.from_pandas(cur, data_definition=dd), Dataset.from_pandas(ref, data_definition=dd)).dict()
+        pair = [Dataset.from_pandas(x, data_definition=dd) for x in (cur, ref)]
+        d = Report([DataDriftPreset()]).run(*pair).dict()
         n = d["metrics"][0]["value"]["count"]; any_ += n > 0; hit |= n > 0
     alarmed += hit
 print(alarmed / streams, any_ / (streams * looks))
@@ -265,7 +274,8 @@ for s in range(streams):
     c = nml.UnivariateDriftCalculator(column_names=cols, continuous_methods=list(hits), chunk_size=500).fit(ref)
     res = c.calculate(cur).filter(period="analysis").to_df()
     for m in hits:
-        a = np.column_stack([res[(f, m, "alert")].values for f in cols]).any(1); hits[m][0] += a.any(); hits[m][1] += a.sum()
+        a = np.column_stack([res[(f, m, "alert")].values for f in cols]).any(1)
+        hits[m][0] += a.any(); hits[m][1] += a.sum()
 for m, (a, b) in hits.items(): print(m, a / streams, b / (streams * looks))
 """
 
@@ -273,7 +283,9 @@ for m, (a, b) in hits.items(): print(m, a / streams, b / (streams * looks))
 def peers_false(streams: int, looks: int) -> None:
     print(f"\nThe peers' defaults on {streams} such streams (20 normal columns), {looks} looks")
     alarmed, of_looks = peers.run("evidently", EVIDENTLY, str(streams), str(looks)).split()[-2:]
-    say("Evidently: streams with a drifted column (%)", 100 * float(alarmed), note=f"{float(of_looks):.0%} of the looks")
+    say(
+        "Evidently: streams with a drifted column (%)", 100 * float(alarmed), note=f"{float(of_looks):.0%} of the looks"
+    )
     for line in peers.run("nannyml", NANNYML, str(streams), str(looks)).splitlines():
         words = line.split()
         if words and words[0] in ("kolmogorov_smirnov", "jensen_shannon"):

@@ -3,7 +3,7 @@
     $ PYTHONPATH=src python bench/watch_speed.py                 # the peers take some minutes
     $ PYTHONPATH=src python bench/watch_speed.py --no-peers --long
 
-Each contender runs in a process of its own, two threads. Ours: ``drift_between`` and ``measured`` (what ``watch`` calls),
+Each contender runs in a process of its own, two threads. Ours: ``drift_between``, ``measure`` (what ``watch`` calls),
 and counting into a kept reference. Checked against scipy and formulas written out here.
 """
 
@@ -123,7 +123,7 @@ def ours(script: str, *words: str) -> dict:
 def say(what: str, value: float, bar: str = "", passed: bool | None = None) -> None:
     if passed is False:
         failed.append(what)
-    print(f"{ {True: 'PASS', False: 'FAIL', None: '    '}[passed]}  {what:<70}{value:>12.4g}  {bar}", flush=True)
+    print(f"{ {True: 'PASS', False: 'FAIL', None: '    '}[passed] }  {what:<70}{value:>12.4g}  {bar}", flush=True)
 
 
 def check(statistics: dict, ref: Path, cur: Path) -> None:
@@ -165,7 +165,9 @@ def peer(name: str, script: Path, ref: Path, cur: Path) -> tuple[float, float]:
         (folder / link).symlink_to(source.resolve())
     words = peers.run(name, script.read_text(), folder=folder).split()
     print("      " + " ".join(words))
-    return float(words[words.index("drift") + 1]), float(words[words.index("class" if name == "evidently" else "cbpe") + 1])
+    return float(words[words.index("drift") + 1]), float(
+        words[words.index("class" if name == "evidently" else "cbpe") + 1]
+    )
 
 
 def main() -> None:
@@ -195,7 +197,12 @@ def main() -> None:
     if asked.long:
         big = ours(KEPT, str(ref), str(files(10_000_000)[1]), ",".join(COLUMNS))
         say("10M rows from a file: counting (s)", big["count"])
-        say("  a row, times that of 1M rows", big["count"] / kept["count"] / 10, "<= 1.5", big["count"] / kept["count"] < 15)
+        say(
+            "  a row, times that of 1M rows",
+            big["count"] / kept["count"] / 10,
+            "<= 1.5",
+            big["count"] / kept["count"] < 15,
+        )
         peaks = ours(LONG, str(ref), "100000000", str(Path(__file__).parent))
         say("100M rows in batches: counting (s)", peaks[-1][1])
         slope = (peaks[-1][1] - peaks[-2][1]) / (peaks[1][1] - peaks[0][1])

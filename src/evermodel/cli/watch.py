@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import click
@@ -11,6 +12,7 @@ from evermodel.cli.options import home_and_json
 from evermodel.cli.show import say
 
 ALARM = 20
+EVERY = 5.0  # seconds between two looks of --follow
 
 
 @click.command()
@@ -32,6 +34,15 @@ def watch(name: str, data: str | None, home: str | None, as_json: bool, once: bo
     Example:
       evermodel watch churn march.parquet --labels answers.csv
     """
+    if not once and not data:
+        raise click.UsageError("--follow needs DATA: a file that is written anew, or a folder that gets new files.")
     result = evermodel.watch(name, data, home=home, **given)
     say(result, as_json)
+    while not once:
+        before = result.monitored.counters
+        time.sleep(EVERY)
+        result = evermodel.watch(name, data, home=home, **given)
+        after = result.monitored.counters
+        if any(after.get(k) != before.get(k) for k in ("predictions", "labels", "alarms")):
+            say(result, as_json)
     raise SystemExit(ALARM if result.alarm else 0)

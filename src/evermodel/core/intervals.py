@@ -62,7 +62,7 @@ def _of_answers(metric: str, y: Array, p: Array, confidence: float) -> Measured:
     found = np.array([good / n, *wilson(good, n, confidence)])
     if metric == "f1":
         found = 2 * found / (1 + found)
-    return Measured(*(float(f) for f in found), len(y))
+    return Measured(float(found[0]), float(found[1]), float(found[2]), len(y))
 
 
 def _auc(positive: Array, score: Array, confidence: float) -> Measured:

@@ -204,7 +204,7 @@ def _excess(counts: Array) -> float:
     ratio = float(((counts - expected)[inside] ** 2 / expected[inside]).sum()) / free
     if ratio <= 1.0 + SURELY * np.sqrt(2.0 / free):
         return 0.0
-    return (ratio - 1.0) * (1.0 + 2.0 / np.sqrt(len(counts)))
+    return float((ratio - 1.0) * (1.0 + 2.0 / np.sqrt(len(counts))))
 
 
 def references(frame: pl.DataFrame, names: Sequence[str]) -> dict[str, ColumnReference]:

@@ -17,7 +17,15 @@ from evermodel.loop.watch_reference import PREDICTION
 from evermodel.loop.watch_state import Look, Tested, Watched
 
 BASELINE = 1_000  # rows of the first looks that stand for "as it was", where nothing better is known
-SHARES = {"accuracy": 0.45, "loss": 0.05, "prediction": 0.05, "drift": 0.35, "missing": 0.04, "unseen": 0.03, "range": 0.03}
+SHARES = {
+    "accuracy": 0.45,
+    "loss": 0.05,
+    "prediction": 0.05,
+    "drift": 0.35,
+    "missing": 0.04,
+    "unseen": 0.03,
+    "range": 0.03,
+}
 FIRST = 0.85  # of a subject's share is for its first beginning; the rest for all that may follow
 BACK = math.log(20.0)  # so much likelier as before than as alarmed: the alarm closes
 STEPS = 25  # at most so many of the looks that came at once are ends of their own
