@@ -49,7 +49,13 @@ def adopt(model: str, home: str | None, as_json: bool, **given: Any) -> None:
 @app.command()
 @click.argument("name")
 @click.argument("data")
-@click.option("--with", "with_", default="auto", show_default=True, help="auto, or a way to update: see the docs.")
+@click.option(
+    "--with",
+    "with_",
+    default="auto",
+    show_default=True,
+    help="A way to update; refit,replay tries both.",
+)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of that way; repeatable.")
 @click.option("--budget", help="Stop training after this long: 60s, 10m, 1h.")
 @click.option("--metric", help="The metric that decides (else auc, accuracy or r2 by task).")

@@ -45,11 +45,11 @@ class Memory:
 
     def rows(self, store: Store, contract: Contract) -> Table | None:
         """All rows that may be trained on, oldest first, as the contract stands now; None if there are none."""
-        return _read(store, contract, [(b.number, b.rows) for b in self.blocks if b.n_rows])
+        return read_rows(store, contract, [(b.number, b.rows) for b in self.blocks if b.n_rows])
 
     def past(self, store: Store, contract: Contract) -> Table | None:
         """The rows of former blocks that nothing was trained on since they came."""
-        return _read(store, contract, [(b.number, b.past) for b in self.blocks if b.past and b.n_past])
+        return read_rows(store, contract, [(b.number, b.past) for b in self.blocks if b.past and b.n_past])
 
 
 def read_memory(store: Store, name: str) -> Memory:
@@ -76,8 +76,8 @@ def remember(store: Store, memory: Memory, table: Table, past: Array, source: st
     kept = table.rows(~past)
     block = Block(
         memory.next_number,
-        _write(store, kept.frame),
-        _write(store, table.rows(past).frame) if past.any() else None,
+        write_rows(store, kept.frame),
+        write_rows(store, table.rows(past).frame) if past.any() else None,
         len(kept),
         int(past.sum()),
         source,
@@ -118,16 +118,18 @@ def _thinned(store: Store, block: Block, share: float, target: str | None) -> Bl
     else:
         keep = pl.col("__rank") < round(share * frame.height)
     thin = numbered.filter(keep).drop("__rank")
-    return Block(block.number, _write(store, thin), block.past, thin.height, block.n_past, block.source)
+    return Block(block.number, write_rows(store, thin), block.past, thin.height, block.n_past, block.source)
 
 
-def _write(store: Store, frame: pl.DataFrame) -> str:
+def write_rows(store: Store, frame: pl.DataFrame) -> str:
+    """Rows as an immutable blob; returns its digest."""
     staged = store.stage() / "rows.parquet"
     frame.write_parquet(staged)
     return store.keep(staged)
 
 
-def _read(store: Store, contract: Contract, parts: Sequence[tuple[int, str | None]]) -> Table | None:
+def read_rows(store: Store, contract: Contract, parts: Sequence[tuple[int, str | None]]) -> Table | None:
+    """Blobs of rows with their block numbers, one after the other, as the contract stands now; None of none."""
     if not parts:
         return None
     frames = [pl.read_parquet(store.blob(digest or "")) for _, digest in parts]

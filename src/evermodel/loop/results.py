@@ -94,6 +94,19 @@ class Score:
 
 
 @dataclass(frozen=True)
+class SecondLook:
+    """What became of a challenger that a former update held, judged again with the new rows, pooled."""
+
+    version: str
+    change: str
+    decision: str
+    promoted: bool
+    metric: str
+    scores: Mapping[str, Mapping[str, Score]]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Updated(Shown):
     """What an update did: the decision, the two versions, why, and everything it considered."""
 
@@ -114,6 +127,7 @@ class Updated(Shown):
     in_service: str = ""  # the version in service afterwards
     training_seconds: float = 0.0  # of all that was trained, finishing included
     seconds: float = 0.0
+    second_look: SecondLook | None = None  # at the challenger that the update before held
 
     def lines(self) -> list[str]:
         said = {"promote": "promoted", "hold": "held", "reject": "rejected", "invalid": "not judged"}[self.decision]
@@ -121,7 +135,19 @@ class Updated(Shown):
         head = f"{said}: {self.name} {self.challenger or '(nothing made)'} ({made}) against {self.champion}"
         rows = score_lines(self.scores, self.metric)
         tail = [f"  saved    {self.saved} holds {self.in_service}"] if self.saved else []
-        return [head, *rows, *(f"  because  {r}" for r in self.reasons), f"  serving  {self.in_service}", *tail]
+        because = [f"  because  {r}" for r in self.reasons]
+        return [head, *rows, *because, *again_lines(self.second_look), f"  serving  {self.in_service}", *tail]
+
+
+def again_lines(again: SecondLook | None) -> list[str]:
+    """The second look in one line; its reasons are the update's own where it was promoted."""
+    if again is None:
+        return []
+    said = {"promote": "passes", "hold": "held again", "reject": "rejected", "invalid": "not judged"}[again.decision]
+    end = "" if again.promoted else " (it is not looked at a third time)"
+    score = again.scores["new"][again.metric]
+    moved = f"{again.metric} {score.difference:+.4f} [{score.low:+.4f}, {score.high:+.4f}] n={score.n:,}"
+    return [f"  again    {again.version} ({again.change}), held before, on the rows of both: {said}, {moved}{end}"]
 
 
 def score_lines(scores: Mapping[str, Mapping[str, Score]], metric: str) -> list[str]:
