@@ -32,17 +32,14 @@ def app() -> None:
 def adopt(model: str, home: str | None, as_json: bool, **given: Any) -> None:
     """Take in a deployed model file; version v1 is in service afterwards.
 
+    Without --data the model waits: the oldest rows of its first update stand in for the rows it was trained on.
+
     \b
     Example:
       evermodel adopt existing_model.h5 --data reference.csv --target subscribed
     """
     if not given["target"]:
         raise click.UsageError("--target is needed: which column is the label?")
-    if not given["data"]:
-        raise click.UsageError(
-            f"--data is needed. Without rows it was trained on: 'evermodel update {model} NEW --target "
-            f"{given['target']}', where the oldest new rows stand in for them."
-        )
     say(evermodel.adopt(model, home=home, **given), as_json)
 
 

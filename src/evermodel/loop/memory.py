@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -33,10 +34,15 @@ class Block:
 
 @dataclass(frozen=True)
 class Memory:
-    """Which blocks are remembered, oldest first; ``aside``: blobs of blocks set aside as data incidents."""
+    """Which blocks are remembered, oldest first; ``aside``: blobs of blocks set aside as data incidents.
+
+    ``classes``: the labels behind the class codes in the rows; the champion knows fewer where the update that brought
+    a new class was not promoted.
+    """
 
     blocks: tuple[Block, ...] = ()
     aside: tuple[str, ...] = ()
+    classes: tuple[Any, ...] = ()
     digest: str = field(default="", compare=False)
 
     @property
@@ -58,14 +64,16 @@ def read_memory(store: Store, name: str) -> Memory:
     if digest is None:
         return Memory()
     raw = json.loads(store.blob(digest).read_text())
-    return Memory(tuple(Block(**b) for b in raw["blocks"]), tuple(raw["aside"]), digest)
+    blocks, classes = tuple(Block(**b) for b in raw["blocks"]), tuple(raw.get("classes", ()))
+    return Memory(blocks, tuple(raw["aside"]), classes, digest)
 
 
 def write_memory(store: Store, memory: Memory) -> Memory:
     """Stores the list of blocks as a blob; it counts once a name is moved to it."""
     staged = store.stage() / "memory.json"
-    staged.write_text(json.dumps({"blocks": [asdict(b) for b in memory.blocks], "aside": memory.aside}))
-    return Memory(memory.blocks, memory.aside, store.keep(staged))
+    blocks = [asdict(b) for b in memory.blocks]
+    staged.write_text(json.dumps({"blocks": blocks, "aside": memory.aside, "classes": memory.classes}))
+    return replace(memory, digest=store.keep(staged))
 
 
 def remember(store: Store, memory: Memory, table: Table, past: Array, source: str, most: int = MOST_ROWS) -> Memory:
@@ -86,7 +94,7 @@ def remember(store: Store, memory: Memory, table: Table, past: Array, source: st
     total = sum(b.n_rows for b in blocks)
     if total > most:
         blocks = tuple(_thinned(store, b, most / total, table.roles.target) for b in blocks)
-    return write_memory(store, Memory(blocks, memory.aside))
+    return write_memory(store, replace(memory, blocks=blocks))
 
 
 def past_rows(table: Table, seed: int) -> Array:

@@ -60,6 +60,8 @@ def prepare(store: Store, name: str, data: Any, *, accept: Collection[str] = (),
     card = champion_of(store, name)
     memory = read_memory(store, name)
     champion = load_version(store, card)
+    contract = champion.contract.with_classes(memory.classes)  # its codes are in the remembered rows
+    champion = dataclasses.replace(champion, contract=contract)
     frame = scan(data)
     found = difference(champion.contract, frame)
     found.raise_refused(accept)

@@ -70,13 +70,14 @@ def _card(prepared: Prepared, best: Made, chosen: Standing, result: Updated, dra
 
 
 def _memory(store: Store, prepared: Prepared, decision: str) -> Memory:
+    known = dataclasses.replace(prepared.memory, classes=prepared.champion.contract.classes)
     if decision != "invalid":
-        clean = dataclasses.replace(prepared.memory, aside=())
+        clean = dataclasses.replace(known, aside=())
         return remember(store, clean, prepared.new, prepared.held, prepared.source)
     staged = store.stage() / "aside.parquet"
     prepared.cleaned.collect().frame.write_parquet(staged)
     aside = (*prepared.memory.aside, store.keep(staged))[-MOST_ASIDE:]
-    return write_memory(store, dataclasses.replace(prepared.memory, aside=aside))
+    return write_memory(store, dataclasses.replace(known, aside=aside))
 
 
 def _facts(chosen: Standing, result: Updated, card: Card) -> dict[str, Any]:

@@ -180,9 +180,9 @@ class SqlStore:
         with self._reading() as db:
             return [_from_json(text) for text in db.scalars(query)]
 
-    def models(self) -> list[str]:
-        """Names of models that have a champion."""
-        query = sa.select(ALIASES.c.name).where(ALIASES.c.alias == "champion").order_by(ALIASES.c.name)
+    def models(self, alias: str = "champion") -> list[str]:
+        """Names of models that have a champion, or another alias."""
+        query = sa.select(ALIASES.c.name).where(ALIASES.c.alias == alias).order_by(ALIASES.c.name)
         with self._reading() as db:
             return list(db.scalars(query))
 
