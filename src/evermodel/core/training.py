@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from evermodel.core.table import Array
@@ -20,6 +20,12 @@ class Epoch:
     validation_loss: float | None = None
     validation_score: float | None = None
     seconds: float = 0.0
+    member: str = ""  # of a model made of several: which of them; each has a curve of its own
+
+
+def of_member(listen: Callable[[Epoch], None], member: str) -> Callable[[Epoch], None]:
+    """Hears of the epochs of one member, and says of which."""
+    return lambda epoch: listen(replace(epoch, member=member))
 
 
 def ignore_epoch(epoch: Epoch) -> None:
