@@ -111,3 +111,10 @@ class Boosting(Protocol):
 
     def rounds(self, obj: Any, /) -> int: ...
     def with_rounds(self, obj: Any, rounds: int, /) -> Any: ...
+
+
+@runtime_checkable
+class Differentiable(Protocol):
+    """A capability of networks: how the raw output moves with the input, the parameters standing still."""
+
+    def input_gradient(self, obj: Any, x: Any, direction: Array, /) -> Array: ...  # of (direction * raw).sum(), like x

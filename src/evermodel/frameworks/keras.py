@@ -133,6 +133,14 @@ def logits(obj: Any, x: Any, /) -> Array | None:
     return heads.logits(obj, x)
 
 
+def input_gradient(obj: Any, x: Any, direction: Array, /) -> Array:
+    """x (n, …), direction (n, k) like the raw output -> gradient of (direction * raw).sum() by x, like x."""
+    from evermodel.frameworks._keras import gradients
+
+    _check_built(obj)
+    return gradients.input_gradient(obj, x, direction)
+
+
 def joined(models: Sequence[Model], shares: Sequence[float], names: Sequence[str], /) -> Model:
     """One network that predicts the weighted mean of the models' log odds or values, behind the first's transform."""
     from evermodel.frameworks._keras import heads

@@ -143,6 +143,12 @@ def with_weights(obj: Any, weights: Sequence[Array]) -> Any:
     return dataclasses.replace(program, tensors=changed, memory={})
 
 
+def input_gradient(obj: Any, x: Any, direction: Array) -> Array:
+    """x (n, …), direction like the raw output -> gradient of (direction * raw).sum() by x; tables only."""
+    program = _program(obj)
+    return predicting.input_gradient(program.graph, program.tensors, x, direction)
+
+
 def widened(obj: Any, *, inputs: int, outputs: int) -> Any:
     """More columns or classes; rows known before are predicted as before, to 0.00005 of a probability."""
     return _widening.widened(_program(obj), inputs=inputs, outputs=outputs)

@@ -29,6 +29,7 @@ from evermodel.loop.home import checked_name, event, now, open_home
 from evermodel.loop.memory import Memory, past_rows, remember
 from evermodel.loop.opening import open_model
 from evermodel.loop.results import Adopted, Waiting
+from evermodel.loop.scale_and_shift import with_learnt_scaling
 from evermodel.loop.scoring import scores_of
 from evermodel.loop.versions import framework_name, load_folder, package_versions, put_version
 from evermodel.loop.waiting import PARITY, wait
@@ -89,6 +90,9 @@ def take(store: Store, called: str, obj: Any, framework: Framework, data: Any, a
     bare, cleaned = fit_contract(obj, framework, data, asked.roles, asked.task)
     table = cleaned.collect()
     fed, tried = _fed(bare, table, asked.transform)
+    saved = 0.0
+    if asked.stands_in and asked.transform is None and fed.needs.network:
+        fed, saved = with_learnt_scaling(fed, table)
     card = Card(
         called,
         "",
@@ -102,6 +106,7 @@ def take(store: Store, called: str, obj: Any, framework: Framework, data: Any, a
             "source": asked.source,
             "source_digest": asked.source_digest,
             "cleaning": cleaned.as_json(),
+            "learnt_scaling": saved,
             "tried": [dataclasses.asdict(t) for t in tried[:8]],
             "profile": profile(table.frame.lazy(), fed.contract),
         },
@@ -168,6 +173,8 @@ def _put(
     moves = [Move("champion", card.version, None), Move("memory", memory.digest, None)]
     store.point(card.name, moves, [event(card.name, "adopted", facts)])
     expects = f"{tried[0].scaling} scaling, {tried[0].encoding} (skill {tried[0].skill:.2f})" if tried else "given"
+    if card.facts["learnt_scaling"]:
+        expects += "; a scale and a shift a column learnt"
     return Adopted(
         card.name, card.version, card.framework, fed.contract.task, len(table), expects,
         scores, parity, notes, clock.monotonic() - began,
@@ -189,6 +196,9 @@ def _notes(fed: Model, card: Card) -> tuple[str, ...]:
     found = []
     if card.facts["stands_in"]:
         found.append("no training rows were given: the oldest new rows stand in; the exact scaler cannot be known")
+    if card.facts["learnt_scaling"]:
+        share = f"{100 * card.facts['learnt_scaling']:.0f} %"
+        found.append(f"a scale and a shift a column, learnt before the network, saved {share} of the held-out loss")
     if fed.output.kind == "value" and fed.output.scale != 1.0:
         found.append(
             f"the model was trained on a scaled target: {fed.output.scale:.4g} * output + {fed.output.shift[0]:.4g}"
