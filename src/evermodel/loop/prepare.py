@@ -11,6 +11,7 @@ import numpy as np
 
 from evermodel.core.change import Split
 from evermodel.core.cleaning import Cleaned, clean
+from evermodel.core.contract import Contract
 from evermodel.core.difference import Differences, difference
 from evermodel.core.errors import BadData, NoData
 from evermodel.core.model import Model
@@ -19,7 +20,7 @@ from evermodel.core.store import Card, Store
 from evermodel.core.table import Array, Table
 from evermodel.core.widening import widened
 from evermodel.loop.home import champion_of
-from evermodel.loop.memory import Memory, past_rows, read_memory
+from evermodel.loop.memory import Memory, past_rows, read_memory, read_rows
 from evermodel.loop.splitting import split_newest, without_known
 from evermodel.loop.versions import load_version
 
@@ -41,6 +42,7 @@ class Prepared:
     cleaned: Cleaned
     differences: Differences
     source: str
+    aside: Table | None = None  # rows that former updates set aside, where they are not among the new ones
 
     @property
     def judging(self) -> Table:
@@ -55,8 +57,13 @@ class Prepared:
         return Split(self.new.rows(~self.held), self.kept)
 
 
-def prepare(store: Store, name: str, data: Any, *, accept: Collection[str] = (), seed: int = 0) -> Prepared:
-    """Reads, compares with the contract, cleans and splits. Raises ContractBroken, BadData, NoData; changes nothing."""
+def prepare(
+    store: Store, name: str, data: Any, *, accept: Collection[str] = (), seed: int = 0, with_aside: bool = False
+) -> Prepared:
+    """Reads, compares with the contract, cleans and splits; ``with_aside`` puts rows set aside before the new ones.
+
+    Raises ContractBroken, BadData, NoData; changes nothing.
+    """
     card = champion_of(store, name)
     memory = read_memory(store, name)
     champion = load_version(store, card)
@@ -68,7 +75,10 @@ def prepare(store: Store, name: str, data: Any, *, accept: Collection[str] = (),
     champion = dataclasses.replace(champion, contract=found.contract)
     cleaned = clean(found.migrated(frame), found.contract, labelled=True)
     kept, past = memory.rows(store, found.contract), memory.past(store, found.contract)
-    table, known = without_known(_with_aside(store, memory, cleaned.collect()), _together(kept, past))
+    aside, fresh = aside_rows(store, memory, found.contract), cleaned.collect()
+    if with_aside and aside is not None:
+        fresh, aside = dataclasses.replace(aside, blocks=None).with_rows(fresh), None
+    table, known = without_known(fresh, _together(kept, past))
     if not len(table):
         raise NoData(
             f"All {known} rows were known before; there is nothing new to learn from.", "Give rows that came since."
@@ -80,7 +90,7 @@ def prepare(store: Store, name: str, data: Any, *, accept: Collection[str] = (),
     held = past_rows(table, seed=memory.next_number) & ~judged
     source = str(data) if isinstance(data, (str,)) or hasattr(data, "__fspath__") else "live rows"
     return Prepared(
-        card, champion, widened(champion), memory, table, judged, held, kept, past, known, cleaned, found, source
+        card, champion, widened(champion), memory, table, judged, held, kept, past, known, cleaned, found, source, aside
     )
 
 
@@ -111,14 +121,9 @@ def _refuse_one_class(cleaned: Cleaned) -> None:
         )
 
 
-def _with_aside(store: Store, memory: Memory, table: Table) -> Table:
-    """Rows that a former update set aside as an incident come back before the new ones."""
-    import polars as pl
-
-    if not memory.aside:
-        return table
-    frames = [pl.read_parquet(store.blob(digest)) for digest in memory.aside]
-    return dataclasses.replace(table, frame=pl.concat([*frames, table.frame], how="diagonal_relaxed"))
+def aside_rows(store: Store, memory: Memory, contract: Contract) -> Table | None:
+    """Rows that former updates set aside as incidents, oldest first."""
+    return read_rows(store, contract, [(memory.next_number, digest) for digest in memory.aside])
 
 
 def _together(kept: Table | None, past: Table | None) -> Table | None:

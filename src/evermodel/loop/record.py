@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from evermodel.core import plugs
 from evermodel.core.figures import figures
 from evermodel.core.files import disk_space
 from evermodel.core.judging import skill
 from evermodel.core.profile import profile
 from evermodel.core.store import Card, Move, Store
+from evermodel.core.table import Table
 from evermodel.loop.home import event, now
-from evermodel.loop.making import Made
+from evermodel.loop.making import Made, paired
 from evermodel.loop.memory import Memory, remember, write_memory
 from evermodel.loop.prepare import Prepared
 from evermodel.loop.results import Updated, plain
@@ -36,7 +38,7 @@ def record(store: Store, prepared: Prepared, chosen: Standing, served: Made | No
     else:
         facts = {"figures": figures(chosen.scores, best.model.contract.classes)}
         card = put_version(store, best.model, _card(prepared, best, chosen, result, facts))
-    memory = _memory(store, prepared, decision)
+    memory = _memory(store, prepared, chosen)
     # Where the champion stays, that is stated as well: a verdict against a former champion is void.
     to = card.version if decision == "promote" else was
     moves = [Move("memory", memory.digest, prepared.memory.digest or None), Move("champion", to, was)]
@@ -69,15 +71,29 @@ def _card(prepared: Prepared, best: Made, chosen: Standing, result: Updated, dra
     )
 
 
-def _memory(store: Store, prepared: Prepared, decision: str) -> Memory:
+def _memory(store: Store, prepared: Prepared, chosen: Standing) -> Memory:
+    decision = chosen.verdict.decision
     known = dataclasses.replace(prepared.memory, classes=prepared.champion.contract.classes)
     if decision != "invalid":
         clean = dataclasses.replace(known, aside=())
+        if prepared.aside is not None and _agrees(store, prepared, chosen, prepared.aside):
+            none = np.zeros(len(prepared.aside), dtype=bool)
+            clean = remember(store, clean, prepared.aside, none, "set aside before")
         return remember(store, clean, prepared.new, prepared.held, prepared.source)
     staged = store.stage() / "aside.parquet"
     prepared.cleaned.collect().frame.write_parquet(staged)
     aside = (*prepared.memory.aside, store.keep(staged))[-MOST_ASIDE:]
     return write_memory(store, dataclasses.replace(known, aside=aside))
+
+
+def _agrees(store: Store, prepared: Prepared, chosen: Standing, aside: Table) -> bool:
+    """Whether a challenger that learnt from the rows since has its usual skill on rows set aside: then they are true.
+
+    Wrong labels have come back with the next rows otherwise, and cost up to thirty points (``bench/poison.py``).
+    """
+    pair = paired(store.log(prepared.card.name), prepared, chosen.made, aside, chosen.scores.metric)
+    finding: str = plugs.function("gates", "skill")(pair).finding
+    return finding == "pass"
 
 
 def _facts(chosen: Standing, result: Updated, card: Card) -> dict[str, Any]:

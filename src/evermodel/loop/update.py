@@ -68,9 +68,11 @@ def update(
         check_metric(metric, prepared.champion.contract.task)
         context = Context(seed, None if budget is None else began + budget, on_epoch)
         again = looked_again(store, prepared)
-        ways = recipes(prepared, with_, settings or {})
-        choice = choose(prepared, [make(way, prepared, context) for way in ways], metric)
-        first = _judged(store, prepared, choice, metric, margin)
+        asked = (with_, settings or {}, metric, margin)
+        choice, first = _stood(store, prepared, asked, context)
+        if first.verdict.decision == "invalid" and prepared.aside is not None:  # or do both blocks tell of one world?
+            prepared = prepare(store, name, data, accept=accept, seed=seed, with_aside=True)
+            choice, first = _stood(store, prepared, asked, context)
         chosen = winner(first, again)
         promoted = chosen.verdict.decision == "promote"
         served = finished(prepared, chosen.made, context) if finish and promoted else None
@@ -108,12 +110,17 @@ def _result(
     )
 
 
-def _judged(store: Store, prepared: Prepared, choice: Choice, metric: str | None, margin: float | None) -> Standing:
+def _stood(
+    store: Store, prepared: Prepared, asked: tuple[str, Mapping[str, Any], str | None, float | None], context: Context
+) -> tuple[Choice, Standing]:
     """The chosen challenger before the judge, on rows that took no part in the choice."""
+    with_, settings, metric, margin = asked
+    ways = recipes(prepared, with_, settings)
+    choice = choose(prepared, [make(way, prepared, context) for way in ways], metric)
     made = choice.chosen
     log = store.log(prepared.card.name)
     every = paired(log, prepared, made, prepared.judging, metric)
     every = dataclasses.replace(every, looks=planned_looks(made.recipe.goal))
     verdict = confirm(every, choice.confirming, goal=made.recipe.goal, margin=margin)
     scores = scores_at(every, choice.confirming)
-    return Standing(made, scores, verdict, margin, judged=prepared.judging.rows(choice.confirming))
+    return choice, Standing(made, scores, verdict, margin, judged=prepared.judging.rows(choice.confirming))
