@@ -32,6 +32,11 @@ VERBS = {
     "log": "loop.look",
     "report": "export.report",
     "demo": "export.demo",
+    "expose": "export.exposition",
+    "push": "export.pushing",
+    "exporter": "export.exporter",
+    "check": "export.check",
+    "integrate": "export.integrate",
 }
 __all__ = ["VERBS", "__version__"]
 

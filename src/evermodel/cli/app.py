@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 import evermodel
+from evermodel.cli.check import check
+from evermodel.cli.metrics import metrics
 from evermodel.cli.options import adopt_options, home_and_json, parsed_settings, seconds
 from evermodel.cli.show import epochs, finish, say
 
@@ -244,3 +246,7 @@ def demo(to: str, files_only: bool, as_json: bool) -> None:
       evermodel demo
     """
     say(evermodel.demo(to, files_only=files_only, say=lambda line: click.echo(line, err=True)), as_json)
+
+
+app.add_command(metrics)
+app.add_command(check)
