@@ -99,7 +99,7 @@ def _limits(warning: Sequence[str], critical: Sequence[str], usual: str) -> dict
     for place, (option, texts) in enumerate((("--warning", warning), ("--critical", critical))):
         for text in texts:
             name, equals, range_ = text.rpartition("=")
-            _checked_range(range_ if name or not equals else "", option, text)
+            checked_range(range_ if name or not equals else "", option, text)
             pair = found.setdefault(name if equals else usual, ["", ""])
             if pair[place]:
                 raise BadSetting(f"{option} was given twice for {name or usual}: {pair[place]} and {range_}.")
@@ -107,7 +107,7 @@ def _limits(warning: Sequence[str], critical: Sequence[str], usual: str) -> dict
     return {name: (pair[0], pair[1]) for name, pair in found.items()}
 
 
-def _checked_range(text: str, option: str, given: str) -> None:
+def checked_range(text: str, option: str, given: str) -> None:
     import nagiosplugin
 
     try:
