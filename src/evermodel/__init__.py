@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from evermodel.loop.use import evaluate as evaluate
     from evermodel.loop.use import predict as predict
     from evermodel.loop.use import save as save
+    from evermodel.loop.watching import watch as watch
 
 __version__ = "0.1.0"
 VERBS = {
@@ -30,6 +31,7 @@ VERBS = {
     "models": "loop.look",
     "show": "loop.look",
     "log": "loop.look",
+    "watch": "loop.watching",
     "report": "export.report",
     "demo": "export.demo",
     "expose": "export.exposition",

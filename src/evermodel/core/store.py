@@ -59,6 +59,7 @@ class Store(Protocol):
     def stage(self) -> Path: ...  # an empty folder of our own, on the store's disk
     def keep(self, staged: Path, /) -> str: ...  # a staged file becomes an immutable blob, named by its SHA-256
     def blob(self, digest: str, /) -> Path: ...  # its file, hash checked; raises Damaged
+    def discard(self, digest: str, /) -> None: ...  # a blob that nothing points at any more; no error if it is gone
     def put(self, staged: Path, card: Card, /) -> Card: ...
     def get(self, name: str, version: str, /) -> Path: ...  # hashes checked; raises Damaged
     def card(self, name: str, version: str, /) -> Card: ...

@@ -65,7 +65,7 @@ def check(
     """
     needs_plugin_library()
     monitored = watched(name, home)
-    if monitored is None or not (monitored.windows or monitored.alarms):
+    if monitored is None:
         said = f"{name} was never watched; 'evermodel watch {name} DATA' begins"
         return Checked(name, "UNKNOWN", 3, said, (), {}, ())
     metrics = _listed(metric)

@@ -116,6 +116,10 @@ class SqlStore:
             raise Damaged(f"{at} is not what was stored: its hash differs.", "Restore it from a backup.")
         return at
 
+    def discard(self, digest: str) -> None:
+        """Removes a blob that its owner no longer points at; no error if it is gone."""
+        self._blob_path(digest).unlink(missing_ok=True)
+
     def _blob_path(self, digest: str) -> Path:
         return self.home / "blobs" / digest[:2] / digest
 

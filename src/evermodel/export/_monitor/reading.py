@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from evermodel.core.errors import EvermodelError, NotFound
+from evermodel.core.errors import EvermodelError
 from evermodel.core.monitoring import Monitored
 from evermodel.export._monitor.samples import Sample, samples
 from evermodel.loop.home import champion_of, open_home
@@ -14,11 +14,8 @@ from evermodel.loop.watching import status
 
 def watched(name: str, home: str | Path | None) -> Monitored | None:
     """The model's monitor, None where it was never watched. Raises NotFound for an unknown model."""
-    champion_of(open_home(home), name)
-    try:
-        return status(name, home=home)
-    except NotFound:
-        return None
+    found = status(name, home=home)
+    return found if found.windows or found.alarms or found.counters else None
 
 
 def model_samples(name: str, home: str | Path | None) -> Iterator[Sample]:
