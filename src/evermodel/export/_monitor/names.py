@@ -54,7 +54,7 @@ _ALL = (
     Family("evermodel_rows", "counter", "Rows with a prediction that the monitor saw."),
     Family("evermodel_labels", "counter", "Labels that came."),
     Family("evermodel_batches", "counter", "Batches that came."),
-    Family("evermodel_duplicate_rows", "counter", "Rows that came again and were not counted again."),
+    Family("evermodel_duplicates", "counter", "Rows, labels or deliveries that came again, and were not counted again."),
     Family("evermodel_stranger_labels", "counter", "Labels whose row was never seen."),
     Family("evermodel_alarms", "counter", "Alarms opened so far."),
     Family("evermodel_predictions", "counter", "Rows by the class predicted (absent above 100 classes).",

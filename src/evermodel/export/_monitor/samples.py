@@ -17,7 +17,7 @@ COUNTERS = {
     "predictions": "evermodel_rows",
     "labels": "evermodel_labels",
     "batches": "evermodel_batches",
-    "duplicates": "evermodel_duplicate_rows",
+    "duplicates": "evermodel_duplicates",
     "strangers": "evermodel_stranger_labels",
     "alarms": "evermodel_alarms",
 }
