@@ -34,6 +34,11 @@ VERBS = {
     "watch": "loop.watching",
     "report": "export.report",
     "demo": "export.demo",
+    "expose": "export.exposition",
+    "push": "export.pushing",
+    "exporter": "export.exporter",
+    "check": "export.check",
+    "integrate": "export.integrate",
 }
 __all__ = ["VERBS", "__version__"]
 

@@ -7,6 +7,9 @@ from typing import Any
 import click
 
 import evermodel
+from evermodel.cli.check import check
+from evermodel.cli.integrate import integrate
+from evermodel.cli.metrics import metrics
 from evermodel.cli.options import adopt_options, home_and_json, parsed_settings, seconds
 from evermodel.cli.show import epochs, finish, say
 from evermodel.cli.watch import watch
@@ -251,3 +254,6 @@ def demo(to: str, files_only: bool, as_json: bool) -> None:
 
 
 app.add_command(watch)
+app.add_command(metrics)
+app.add_command(check)
+app.add_command(integrate)
