@@ -9,6 +9,7 @@ import click
 import evermodel
 from evermodel.cli.options import adopt_options, home_and_json, parsed_settings, seconds
 from evermodel.cli.show import epochs, finish, say
+from evermodel.cli.tune import tune
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -244,3 +245,6 @@ def demo(to: str, files_only: bool, as_json: bool) -> None:
       evermodel demo
     """
     say(evermodel.demo(to, files_only=files_only, say=lambda line: click.echo(line, err=True)), as_json)
+
+
+app.add_command(tune)

@@ -56,8 +56,8 @@ def _card(
         prepared.card.name,
         "",
         parents=(prepared.card.version,),
-        change=judged.recipe.change,
-        settings=dict(judged.recipe.settings),
+        change=result.change,
+        settings=dict(result.settings),
         framework=framework_name(best.model),
         created=now(),
         data={"new": prepared.source, "memory": prepared.memory.digest},
@@ -76,6 +76,8 @@ def _card(
 
 
 def _memory(store: Store, prepared: Prepared, verdict: Verdict) -> Memory:
+    if prepared.cleaned is None:  # no new rows came
+        return prepared.memory
     if verdict.decision != "invalid":
         clean = dataclasses.replace(prepared.memory, aside=())
         return remember(store, clean, prepared.new, prepared.held, prepared.source)
