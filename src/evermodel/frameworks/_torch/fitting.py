@@ -56,7 +56,7 @@ def _epochs(
 ) -> None:  # fmt: skip
     import torch
 
-    rows, target = rows_of(graph, x), torch.from_numpy(np.ascontiguousarray(y))
+    rows, target = rows_of(graph, x), torch.from_numpy(np.array(y))
     weight = None if training.weight is None else torch.from_numpy(np.asarray(training.weight, np.float32))
     for key in trainable:
         tensors[key].requires_grad_(True)

@@ -113,6 +113,7 @@ def _built(program: Program, stack: Stack, layers: int, asked: Mapping[str, Any]
     for old in {key for block in stack.blocks for key in _keys(graph, block[0])}:
         trainable.remove(old)
         tensors.pop(old)
+        bound = {name: key for name, key in bound.items() if key != old}
     for number in range(layers):
         block = stack.blocks[min(number, len(stack.blocks) - 1)]
         units = int(asked.get("units", program.tensors[graph.bound[block[0].reads()[1]]].shape[0]))
@@ -125,7 +126,7 @@ def _built(program: Program, stack: Stack, layers: int, asked: Mapping[str, Any]
         nodes += made
         previous, width = made[-1].names[0], units
     head = stack.after[0]
-    weight = bound[head.reads()[1]]
+    weight = graph.bound[head.reads()[1]]
     tensors[weight] = _drawn((tensors[weight].shape[0], width), width)
     head = dataclasses.replace(head, given=(_named(previous), *head.given[1:]))
     graph = dataclasses.replace(graph, nodes=(*nodes, head, *stack.after[1:]), bound=bound)
