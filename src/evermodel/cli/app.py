@@ -12,6 +12,7 @@ from evermodel.cli.integrate import integrate
 from evermodel.cli.metrics import metrics
 from evermodel.cli.options import adopt_options, home_and_json, parsed_settings, seconds
 from evermodel.cli.show import epochs, finish, say
+from evermodel.cli.tune import tune
 from evermodel.cli.watch import watch
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -257,3 +258,4 @@ app.add_command(watch)
 app.add_command(metrics)
 app.add_command(check)
 app.add_command(integrate)
+app.add_command(tune)

@@ -190,6 +190,13 @@ class SqlStore:
         with self._reading() as db:
             return list(db.scalars(query))
 
+    def scratch(self, name: str) -> Path:
+        """A local folder for a model's unfinished work, such as the journal of a search; nothing points into it."""
+        folder = self.home / "scratch" / name
+        with disk_space(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def _folder(self, name: str, version: str) -> Path:
         return self.home / "versions" / name / version
 
