@@ -7,8 +7,13 @@ from typing import Any
 import click
 
 import evermodel
+from evermodel.cli.check import check
+from evermodel.cli.integrate import integrate
+from evermodel.cli.metrics import metrics
 from evermodel.cli.options import adopt_options, home_and_json, parsed_settings, seconds
 from evermodel.cli.show import epochs, finish, say
+from evermodel.cli.tune import tune
+from evermodel.cli.watch import watch
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -247,3 +252,10 @@ def demo(to: str, files_only: bool, as_json: bool) -> None:
       evermodel demo
     """
     say(evermodel.demo(to, files_only=files_only, say=lambda line: click.echo(line, err=True)), as_json)
+
+
+app.add_command(watch)
+app.add_command(metrics)
+app.add_command(check)
+app.add_command(integrate)
+app.add_command(tune)

@@ -44,6 +44,7 @@ class Training:
     decay: bool = False  # learning rate flat for the first half of the steps, then straight down to 0
     batch_size: int | None = None
     learning_rate: float | None = None
+    weight_decay: float | None = None  # decoupled, of networks whose object does not carry its optimizer
     weight: Array | None = None  # (n,) float, one weight a row, mean about 1
     validation: tuple[Any, Array] | None = None  # x, y: watched and recorded, never trained on
     classes: tuple[Any, ...] = ()  # the labels behind the codes 0 … k-1 of y; empty for regression

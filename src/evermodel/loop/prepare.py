@@ -39,9 +39,11 @@ class Prepared:
     kept: Table | None  # rows known before that may be trained on
     past: Table | None  # rows known before that nothing was trained on
     known: int
-    cleaned: Cleaned
-    differences: Differences
+    cleaned: Cleaned | None  # None: no new rows came, see known.py
+    differences: Differences | None
     source: str
+    known_only: bool = False
+    remarks: tuple[str, ...] = ()  # to be said before the judge's reasons
     aside: Table | None = None  # rows that former updates set aside, where they are not among the new ones
 
     @property
@@ -90,7 +92,20 @@ def prepare(
     held = past_rows(table, seed=memory.next_number) & ~judged
     source = str(data) if isinstance(data, (str,)) or hasattr(data, "__fspath__") else "live rows"
     return Prepared(
-        card, champion, widened(champion), memory, table, judged, held, kept, past, known, cleaned, found, source, aside
+        card,
+        champion,
+        widened(champion),
+        memory,
+        table,
+        judged,
+        held,
+        kept,
+        past,
+        known,
+        cleaned,
+        found,
+        source,
+        aside=aside,
     )
 
 
@@ -102,8 +117,8 @@ def data_facts(prepared: Prepared) -> dict[str, Any]:
         "judged": int(prepared.judged.sum()),
         "known_before": prepared.known,
         "kept": 0 if prepared.kept is None else len(prepared.kept),
-        "cleaning": prepared.cleaned.as_json(),
-        "differences": prepared.differences.as_json(),
+        "cleaning": prepared.cleaned.as_json() if prepared.cleaned else {},
+        "differences": prepared.differences.as_json() if prepared.differences else [],
     }
 
 

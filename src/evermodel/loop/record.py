@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,12 +24,13 @@ from evermodel.loop.results import Updated, plain
 from evermodel.loop.second_look import Standing, told_again
 from evermodel.loop.versions import framework_name, package_versions, put_version
 
+R = TypeVar("R", bound=Updated)
 KINDS = {"promote": "promoted", "hold": "held", "reject": "rejected", "invalid": "set aside"}
 MOST_ASIDE = 3  # blocks set aside that are kept to be tried again
 
 
 @disk_space(Path("the home"))
-def record(store: Store, prepared: Prepared, chosen: Standing, served: Made | None, result: Updated) -> Updated:
+def record(store: Store, prepared: Prepared, chosen: Standing, served: Made | None, result: R) -> R:
     """Puts the version, then moves champion and memory in one step. Raises Moved if somebody was first."""
     name, was, decision = prepared.card.name, prepared.card.version, chosen.verdict.decision
     best = served or chosen.made
@@ -52,8 +53,8 @@ def _card(prepared: Prepared, best: Made, chosen: Standing, result: Updated, dra
         prepared.card.name,
         "",
         parents=(prepared.card.version,),
-        change=chosen.made.recipe.change,
-        settings=dict(chosen.made.recipe.settings),
+        change=result.change,
+        settings=dict(result.settings),
         framework=framework_name(best.model),
         created=now(),
         data={"new": prepared.source, "memory": prepared.memory.digest},
@@ -73,6 +74,8 @@ def _card(prepared: Prepared, best: Made, chosen: Standing, result: Updated, dra
 
 def _memory(store: Store, prepared: Prepared, chosen: Standing) -> Memory:
     decision = chosen.verdict.decision
+    if prepared.cleaned is None:  # no new rows came
+        return prepared.memory
     known = dataclasses.replace(prepared.memory, classes=prepared.champion.contract.classes)
     if decision != "invalid":
         clean = dataclasses.replace(known, aside=())
