@@ -90,23 +90,12 @@ def prepare(
     table = dataclasses.replace(table, blocks=np.full(len(table), memory.next_number))
     judged = split_newest(table, shuffled=bool(card.facts.get("shuffled")), seed=seed)
     held = past_rows(table, seed=memory.next_number) & ~judged
-    source = str(data) if isinstance(data, (str,)) or hasattr(data, "__fspath__") else "live rows"
-    return Prepared(
-        card,
-        champion,
-        widened(champion),
-        memory,
-        table,
-        judged,
-        held,
-        kept,
-        past,
-        known,
-        cleaned,
-        found,
-        source,
-        aside=aside,
-    )
+    made = (card, champion, widened(champion), memory, table, judged, held, kept, past, known, cleaned, found)
+    return Prepared(*made, _source(data), aside=aside)
+
+
+def _source(data: Any) -> str:
+    return str(data) if isinstance(data, str) or hasattr(data, "__fspath__") else "live rows"
 
 
 def data_facts(prepared: Prepared) -> dict[str, Any]:
