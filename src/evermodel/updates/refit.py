@@ -43,7 +43,8 @@ def refit(
         rows = rows.rows(rows.blocks > rows.newest_block() - window)
     transform = champion.transform if network else champion.transform.widened(champion.contract)
     transform = transform.fitted(rows.frame)
-    fresh = dataclasses.replace(champion, transform=transform).with_target_scale(champion.target(rows))
+    output = champion.output.uncorrected()  # what was learnt from the champion's errors says nothing of a new model
+    fresh = dataclasses.replace(champion, transform=transform, output=output).with_target_scale(champion.target(rows))
     weight = None if half_life is None else age_weights(rows, half_life, mix)
     return fresh.fitted(
         rows, ctx.training(fresh, data.tuning, epochs=epochs, batch_size=batch_size, weight=weight), fresh=True
