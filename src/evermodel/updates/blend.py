@@ -18,7 +18,7 @@ from evermodel.updates._blend.phases import BATCH, ROLES, Phase, finishing_phase
 
 __all__ = ["blend", "cost"]
 
-FEW_ROWS = 10_000  # on fewer, a training's luck counts for more than what going on keeps: "again" instead of "replay"
+FEW_ROWS = 10_000  # on fewer, training anew is cheap, and what a few new rows do to a network that goes on is luck
 LARGE = 1_000_000  # parameters from which, as for pictures, the window net is left out: each net adds to the latency
 
 
@@ -36,11 +36,11 @@ def blend(
 ) -> Model:
     """Average up to four networks: "recent", "window" trained anew, "replay" and "new" going on from their last.
 
-    "recent" draws rows by age (``half_life`` in blocks), and so does "again", which stands in for "replay" on few rows;
-    "window" draws from the last ``window`` blocks; "replay" new and kept rows one to one, "new" new rows alone.
-    ``finishing`` trains each of a judged blend shortly on all new rows. Costs about one plain training on all rows
-    (``cost``); deterministic given ``ctx.seed``. A deadline leaves out the last of "replay", "recent", "again",
-    "window", "new". Raises NoData without kept rows, BadSetting for other than networks.
+    "recent" and "again" draw rows by age (``half_life`` in blocks), "window" from the last ``window`` blocks; "replay"
+    new and kept rows one to one, "new" new rows alone. By default few rows have "recent", "again" and "window", more
+    rows all but "again". ``finishing`` trains each of a judged blend shortly on all new rows. Costs about one plain
+    training on all rows (``cost``); deterministic given ``ctx.seed``. A deadline leaves out the last of "replay",
+    "recent", "again", "window", "new". Raises NoData without kept rows, BadSetting for other than networks.
 
         $ evermodel update churn new.csv --with blend --set members=recent,replay
     """
@@ -83,8 +83,8 @@ def _roles(parent: Model, data: Split, members: str) -> tuple[str, ...]:
     """The roles asked for, in the order they are trained in."""
     if members == "auto":
         rows = len(data.new) + (0 if data.kept is None else len(data.kept))
-        left_out = {"again" if rows > FEW_ROWS else "replay", *(["window"] if _large(parent) else [])}
-        return tuple(r for r in ROLES if r not in left_out)
+        left_out = {"again"} if rows > FEW_ROWS else {"replay", "new"}
+        return tuple(r for r in ROLES if r not in left_out and not (r == "window" and _large(parent)))
     asked = {name.strip() for name in members.split(",")}
     if not asked or asked - set(ROLES):
         raise BadSetting(
