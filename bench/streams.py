@@ -1,11 +1,11 @@
 """Score on the NEXT block of never / textbook / refit on all / refit on a window / last value / Evermodel's auto.
 
-    python bench/streams.py [--kinds keras,sklearn,lightgbm] [--streams …] [--seeds 3] [--out FILE.json]
+    python bench/streams.py [--kinds keras,sklearn,lightgbm] [--streams …] [--seeds 3] [--first 0] [--out FILE.json]
 
 Every run adopts a real model file into a fresh home and then calls ``evermodel.update`` block by block, as a user
 would. Fixed strategies train on all rows of all blocks so far (nothing kept out for judging). Times are of training
 alone, all candidates and the finishing counted: processor seconds, as other work on the machine does not lengthen
-them. Prints a table and each bar with PASS or FAIL.
+them. Prints a table and each bar with PASS or FAIL. ``--read FILE.json …`` prints them for runs made before.
 """
 
 from __future__ import annotations
@@ -48,11 +48,19 @@ class Run:
     scores: dict[str, float]
     seconds: dict[str, float]
     decisions: list[str]
+    last_told: bool | None = None  # whether the last update's report says that the last value seen does better
 
 
 def score(stream: Stream, model: Model, block: pl.DataFrame) -> float:
     table = clean(block.lazy(), model.contract, labelled=True).collect()
     return 100.0 * plugs.function("metrics", stream.metric)(model.target(table), model.predict(table.frame))
+
+
+def told_of_last(name: str, home: Path) -> bool:
+    """Whether the newest report says in words that to repeat the last value seen would do better."""
+    page = home / "report.html"
+    evermodel.report(name, to=page, home=home)
+    return "repeat the last value seen scores better than the model" in page.read_text()
 
 
 def last_seen(stream: Stream, model: Model, block: pl.DataFrame) -> float:
@@ -118,7 +126,9 @@ def run(stream: Stream, kind: str, seed: int) -> Run:
                 scores[strategy].append(score(stream, model, following))
             if stream.series:
                 scores["last"].append(last_seen(stream, deployed, following))
-        return Run(stream.name, kind, seed, {k: float(np.mean(v)) for k, v in scores.items()}, seconds, decisions)
+        means = {k: float(np.mean(v)) for k, v in scores.items()}
+        told = told_of_last(name, home) if stream.series else None
+        return Run(stream.name, kind, seed, means, seconds, decisions, told)
 
 
 def line(r: Run) -> str:
@@ -127,7 +137,8 @@ def line(r: Run) -> str:
     ratio = r.seconds["auto"] / max(r.seconds["all"], 1e-9)
     said = "".join(d[0] for d in r.decisions)
     gap = r.scores["auto"] - best
-    return f"{r.kind:<9}{r.stream:<15}{r.seed}  {cells}  | auto-best {gap:+6.2f}  time x{ratio:4.2f}  {said}"
+    last = "" if r.last_told is None else "  last told" if r.last_told else "  last not told"
+    return f"{r.kind:<9}{r.stream:<15}{r.seed}  {cells}  | auto-best {gap:+6.2f}  time x{ratio:4.2f}  {said}{last}"
 
 
 def bars(runs: list[Run]) -> None:
@@ -151,6 +162,10 @@ def bars(runs: list[Run]) -> None:
             (f"training time <= {1.2 if network else 2} x refit on all", ratio <= (1.2 if network else 2.0),
              f"x{ratio:.2f} in all, x{worst:.2f} the slowest run"),
         ]  # fmt: skip
+        wins = [r for r in mine if r.scores.get("last", -np.inf) > r.scores["auto"] and r.last_told is not None]
+        if wins:
+            told = sum(bool(r.last_told) for r in wins)
+            checks.append(("report says where the last value seen wins", told == len(wins), f"{told} of {len(wins)}"))
         for what, kept, found in checks:
             print(f"{'PASS' if kept else 'FAIL'}  {kind:<9} {what}: {found}")
 
@@ -160,14 +175,21 @@ def main() -> None:
     parser.add_argument("--kinds", default="sklearn,lightgbm,keras")
     parser.add_argument("--streams", default=",".join(STREAMS))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--read", type=Path, nargs="+")
     given = parser.parse_args()
+    if given.read:
+        runs = [Run(**r) for file in given.read for r in json.loads(file.read_text())]
+        print(*map(line, runs), sep="\n")
+        bars(runs)
+        return
     runs = []
     for kind in given.kinds.split(","):
         for name in given.streams.split(","):
             if name == "traffic_signs" and kind != "keras":
                 continue
-            for seed in range(given.seeds):
+            for seed in range(given.first, given.first + given.seeds):
                 runs.append(run(STREAMS[name](), kind, seed))
                 print(line(runs[-1]), flush=True)
                 if given.out:
