@@ -111,3 +111,10 @@ class Boosting(Protocol):
 
     def rounds(self, obj: Any, /) -> int: ...
     def with_rounds(self, obj: Any, rounds: int, /) -> Any: ...
+
+
+@runtime_checkable
+class Stepping(Protocol):
+    """A capability of networks: how many gradient steps the optimizer's memory counts; None where nothing counted."""
+
+    def steps(self, obj: Any, /) -> int | None: ...

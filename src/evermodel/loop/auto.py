@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from evermodel.core import plugs
 from evermodel.core.errors import BadSetting
-from evermodel.core.framework import Combining
+from evermodel.core.framework import Combining, Stepping
 from evermodel.core.judging import Goal
 from evermodel.core.settings import read_settings
 from evermodel.loop.prepare import Prepared
@@ -31,6 +32,7 @@ class Recipe:
 
 WINDOW = 3  # blocks that count as recent
 EPOCHS = 20  # of a network trained anew
+SHORTEST, LONGEST = 4, 8  # steps of 16 to 256 rows: what a count of steps may say of their length
 FINISHED_BLEND = Recipe("blend", {"window": WINDOW, "finishing": True})
 BLEND = Recipe("blend", {"window": WINDOW}, FINISHED_BLEND, corrected=True, goal="refreshed")
 HALVES = Recipe("halves", {"window": WINDOW}, corrected=True, goal="refreshed")
@@ -40,7 +42,6 @@ FINISHED_PICTURES = Recipe("replay", {"ratio": 100.0, "epochs": 2})
 PICTURES = Recipe("replay", {"ratio": 100.0, "epochs": 5}, FINISHED_PICTURES, goal="refreshed")
 REFIT = Recipe("refit", {"half_life": 2.0, "mix": 0.5}, corrected=True, goal="refreshed")
 # As long as the window holds every row there is nothing old to drop, and rows are few: all of them, in full strength.
-FIRST_NETWORK = Recipe("refit", {"epochs": EPOCHS}, corrected=True, goal="refreshed")
 FIRST_BOOSTER = Recipe("refit", corrected=True, goal="refreshed")
 
 
@@ -56,13 +57,24 @@ def recipe(prepared: Prepared, change: str, settings: Mapping[str, Any]) -> Reci
     if prepared.champion.needs.network:
         if any(c.kind == "image" for c in prepared.champion.contract.columns):
             return PICTURES
-        return FIRST_NETWORK if first else BLEND
+        return _first_network(prepared) if first else BLEND
     boosted = isinstance(prepared.champion.framework, Combining) and hasattr(
         prepared.champion.framework, "refit_leaves"
     )
     if boosted:
         return FIRST_BOOSTER if first else HALVES
     return REFIT
+
+
+def _first_network(prepared: Prepared) -> Recipe:
+    """All rows anew, in steps as long as the deployed network's: its optimizer counted how many its training took."""
+    settings = {"epochs": EPOCHS}
+    champion, known = prepared.champion, 0 if prepared.kept is None else len(prepared.kept)
+    counted = champion.framework.steps(champion.obj) if isinstance(champion.framework, Stepping) else None
+    if counted and known:
+        power = round(math.log2(EPOCHS * known / counted))
+        settings["batch_size"] = 2 ** min(max(power, SHORTEST), LONGEST)
+    return Recipe("refit", settings, corrected=True, goal="refreshed")
 
 
 def _window_holds_all(prepared: Prepared) -> bool:
