@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from evermodel.loop.look import show as show
     from evermodel.loop.point import promote as promote
     from evermodel.loop.point import rollback as rollback
+    from evermodel.loop.tune import tune as tune
     from evermodel.loop.update import update as update
     from evermodel.loop.use import evaluate as evaluate
     from evermodel.loop.use import predict as predict
     from evermodel.loop.use import save as save
+    from evermodel.loop.watching import watch as watch
 
 __version__ = "0.1.0"
 VERBS = {
@@ -25,13 +27,20 @@ VERBS = {
     "promote": "loop.point",
     "rollback": "loop.point",
     "evaluate": "loop.use",
+    "tune": "loop.tune",
     "predict": "loop.use",
     "save": "loop.use",
     "models": "loop.look",
     "show": "loop.look",
     "log": "loop.look",
+    "watch": "loop.watching",
     "report": "export.report",
     "demo": "export.demo",
+    "expose": "export.exposition",
+    "push": "export.pushing",
+    "exporter": "export.exporter",
+    "check": "export.check",
+    "integrate": "export.integrate",
 }
 __all__ = ["VERBS", "__version__"]
 

@@ -1,0 +1,37 @@
+"""The command ``watch``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+import evermodel
+from evermodel.cli.options import home_and_json
+from evermodel.cli.show import say
+
+ALARM = 20
+
+
+@click.command()
+@click.argument("name")
+@click.argument("data", required=False)
+@click.option("--labels", metavar="FILE", help="Labels that came later, joined by id, or by entity and time.")
+@click.option("--window", help="1d, 6h, 10000rows [a day where rows have a date, else 1000rows].")
+@click.option("--once/--follow", default=True, help="Look once (default), or keep watching a file or folder.")
+@click.option("--id", metavar="COLUMN", help="The column that says which row is which.")
+@click.option("--version", help="The version that predicted the rows, if not the one in service.")
+@click.option("--false-alarms", type=float, help="Chance of any false alarm over the monitor's life [0.01].")
+@home_and_json
+def watch(name: str, data: str | None, home: str | None, as_json: bool, once: bool, **given: Any) -> None:
+    """Take in rows in service; say how good the model is and what changed. Exit code 0: quiet, 20: an alarm is open.
+
+    DATA holds rows with predictions (as predict writes them) or rows the model then predicts.
+
+    \b
+    Example:
+      evermodel watch churn march.parquet --labels answers.csv
+    """
+    result = evermodel.watch(name, data, home=home, **given)
+    say(result, as_json)
+    raise SystemExit(ALARM if result.alarm else 0)

@@ -1,0 +1,109 @@
+"""Looks at the state after a delivery: measures the windows that got rows or labels, tests every subject."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from typing import Any
+
+import numpy as np
+
+from evermodel.core.contract import Contract
+from evermodel.core.monitoring import Alarm, Level, Window
+from evermodel.core.store import Event, Store
+from evermodel.loop.home import event, now
+from evermodel.loop.watch_evidence import Subject, close, learn_baselines, subjects, test_subject
+from evermodel.loop.watch_intake import rows_of_look
+from evermodel.loop.watch_quality import windows_of
+from evermodel.loop.watch_reference import PREDICTION
+from evermodel.loop.watch_state import Look, State, Tested, Watched
+from evermodel.loop.watch_words import cause_of, next_of
+
+CLOSED_KEPT = 50
+MATURE = 0.95  # share of the labels that have come by then, of the labels seen so far
+
+
+def looked_at(
+    store: Store, state: State, contract: Contract, touched: dict[str, set[str]]
+) -> tuple[State, list[Event]]:
+    """The state with the touched looks (version -> keys) measured, the alarms as they stand; and what happened."""
+    state = dataclasses.replace(state, at=now())
+    for version, keys in touched.items():
+        watched = state.watched[version]
+        looks = dict(watched.looks)
+        for key in keys:
+            looks[key] = _measured(store, state, contract, version, looks[key])
+        watched = dataclasses.replace(watched, looks=looks)
+        state = dataclasses.replace(state, watched={**state.watched, version: watched})
+    if state.version not in state.watched:
+        return state, []
+    watched = state.watched[state.version]
+    mature = {k for k, look in watched.looks.items() if is_mature(state, look)}
+    ordered = [watched.looks[k] for k in sorted(watched.looks)]
+    return _tested(state, learn_baselines(watched, ordered, mature, state.task), ordered, mature)
+
+
+def is_mature(state: State, look: Look) -> bool:
+    """Whether the labels of a look's rows had the usual time to come."""
+    if not state.delays or look.labelled >= look.rows:
+        return True
+    usual = delay_quantile(state.delays, MATURE)
+    arrived = max((p.arrived for p in state.parts if look.key in p.looks), default=0.0)
+    return time.time() - arrived >= usual
+
+
+def delay_quantile(delays: Any, share: float) -> float:
+    """Seconds within which ``share`` of the labels came; NaN where none has come."""
+    total = sum(delays.values())
+    running = 0
+    for seconds, n in sorted((float(s), n) for s, n in delays.items()):
+        running += n
+        if running >= share * total:
+            return seconds
+    return math.nan
+
+
+def _measured(store: Store, state: State, contract: Contract, version: str, look: Look) -> Look:
+    mature = is_mature(state, look)
+    start = int(look.key[1:]) - (10**12 if look.key[0] == "t" else 0)
+    rows = rows_of_look(store, state.parts, version, look.key, start)
+    if not rows.height:
+        return look
+    windows = windows_of(rows, contract, version, look.start, look.end, look.rows, mature)
+    return dataclasses.replace(look, windows=tuple(_with(w, look) for w in windows))
+
+
+def _with(window: Window, look: Look) -> Window:
+    return window if window.slice else dataclasses.replace(window, predictions=dict(look.predicted))
+
+
+def _tested(state: State, watched: Watched, looks: list[Look], mature: set[str]) -> tuple[State, list[Event]]:
+    tested, evidence, alarms = dict(watched.tested), {}, state.alarms
+    events: list[Event] = []
+    ends = {k.key: k for k in looks}
+    for subject in subjects(watched, looks, mature):
+        was = tested.get(subject.key, Tested(number=len(state.watched)))
+        place, found, opened, closed = test_subject(subject, was, state.false_alarms)
+        tested[subject.key], evidence[subject.key] = place, found
+        if opened is not None:
+            alarm = _alarm(state, watched, subject, found, ends[opened])
+            alarms = (alarm, *alarms)
+            events.append(event(state.name, "alarm", dataclasses.asdict(alarm)))
+        if closed is not None:
+            alarms = close(alarms, subject.name, subject.of, ends[closed].end)
+            events.append(event(state.name, "alarm closed", {"alarm": subject.name, "subject": subject.of}))
+    kept = [a for a in alarms if not a.closed] + [a for a in alarms if a.closed][:CLOSED_KEPT]
+    watched = dataclasses.replace(watched, tested=tested, evidence=evidence)
+    opened_now = sum(e.kind == "alarm" for e in events)
+    state = dataclasses.replace(state, watched={**state.watched, state.version: watched}, alarms=tuple(kept))
+    return state.counted(alarms=opened_now), events
+
+
+def _alarm(state: State, watched: Watched, subject: Subject, found: float, since: Look) -> Alarm:
+    weight = 1.0 if subject.of == PREDICTION or subject.name == "quality" else watched.matters.get(subject.of, np.nan)
+    level: Level = "critical" if subject.name == "quality" or weight >= 0.25 else "warning"
+    value = math.exp(min(found, 700.0))
+    return Alarm(
+        subject.name, subject.of, level, since.start, value, cause_of(state, watched, subject), next_of(state, subject)
+    )

@@ -1,0 +1,80 @@
+"""How good a version is on the labelled rows of a look, in all and by slice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from evermodel.core.contract import Contract
+from evermodel.core.intervals import measure
+from evermodel.core.monitoring import Measured, Window
+from evermodel.core.table import Array
+from evermodel.core.target import class_text
+from evermodel.loop.scoring import metrics_for
+from evermodel.loop.watch_rows import CODE, Y
+
+SMALLEST_SLICE = 30  # labelled rows
+MOST_SLICES = 40
+OF_ANSWERS = ("accuracy", "balanced_accuracy", "f1", "precision", "recall")  # need no probabilities
+SLOW_ABOVE = 100  # classes from which only metrics of answers are measured by look
+
+
+def windows_of(
+    rows: pl.DataFrame, contract: Contract, version: str, start: str, end: str, total: int, mature: bool
+) -> tuple[Window, ...]:
+    """One window of all rows of a look, and one a slice. ``rows`` are those with a label and a prediction."""
+    found = []
+    for name, part in _parts(rows):
+        metrics = measured(part, contract)
+        said = predicted_counts(part, contract)
+        n = total if not name else part.height
+        found.append(Window(start, end, n, metrics[1], version, name, mature, metrics[0], predictions=said))
+    return tuple(found)
+
+
+def measured(rows: pl.DataFrame, contract: Contract) -> tuple[dict[str, Measured], int]:
+    """metric -> what it is on the labelled rows, and how many those are; what is not known is absent."""
+    known = rows.filter(pl.col(Y).is_not_null() & pl.col(CODE).is_not_null())
+    if not known.height:
+        return {}, 0
+    y = known[Y].to_numpy()
+    p, whole = predictions(known, contract)
+    names = metrics_for(contract.task)
+    if contract.task != "regression":
+        y = y.astype(np.int64)
+        names = tuple(m for m in names if whole or m in OF_ANSWERS)
+    found = {m: measure(m, y, p) for m in names}
+    return {m: v for m, v in found.items() if np.isfinite(v.value)}, known.height
+
+
+def predictions(rows: pl.DataFrame, contract: Contract) -> tuple[Array, bool]:
+    """(n,) values or (n, k) probabilities, and whether they are that; else the answers as ones and zeros."""
+    code = rows[CODE].to_numpy()
+    if contract.task == "regression":
+        return code, True
+    k = len(contract.classes)
+    shares = [f"p{i}" for i in range(k)]
+    if all(s in rows.columns for s in shares):
+        p = rows.select(shares).to_numpy().astype(np.float64)
+        if np.isfinite(p).all():
+            return p, True
+    return np.eye(k)[code.astype(np.int64)], False
+
+
+def predicted_counts(rows: pl.DataFrame, contract: Contract) -> dict[str, int]:
+    """class -> how often it was the answer; empty for a regression."""
+    if contract.task == "regression":
+        return {}
+    counts = np.bincount(rows[CODE].drop_nulls().to_numpy().astype(np.int64), minlength=len(contract.classes))
+    return {class_text(c): int(n) for c, n in zip(contract.classes, counts, strict=True) if n}
+
+
+def _parts(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    yield "", rows
+    for column in [c for c in rows.columns if c.startswith("s:")]:
+        counts = rows.filter(pl.col(Y).is_not_null())[column].drop_nulls().value_counts(sort=True)
+        for value, n in counts.head(MOST_SLICES).iter_rows():
+            if n >= SMALLEST_SLICE:
+                yield f"{column[2:]}={value}", rows.filter(pl.col(column) == value)
