@@ -122,6 +122,13 @@ class Differentiable(Protocol):
 
 
 @runtime_checkable
+class Stepping(Protocol):
+    """A capability of networks: how many gradient steps the optimizer's memory counts; None where nothing counted."""
+
+    def steps(self, obj: Any, /) -> int | None: ...
+
+
+@runtime_checkable
 class Tunable(Protocol):
     """A capability: hyperparameters can be read and changed.
 

@@ -118,6 +118,13 @@ def with_weights(obj: Any, weights: Sequence[Array], /) -> Any:
     return made
 
 
+def steps(obj: Any, /) -> int | None:
+    """How many gradient steps the optimizer has made, as its file remembers; None where it was never used."""
+    optimizer = getattr(obj, "optimizer", None)
+    made = 0 if optimizer is None else int(optimizer.iterations)
+    return made or None
+
+
 def widened(obj: Any, /, *, inputs: int, outputs: int) -> Any:
     """A new model with ``inputs`` columns and ``outputs`` classes or numbers; old rows are predicted as before."""
     from evermodel.frameworks._keras import widening

@@ -45,7 +45,8 @@ def refit(
         rows = rows.rows(rows.blocks > rows.newest_block() - window)
     transform = champion.transform if network else champion.transform.widened(champion.contract)
     transform = transform.fitted(rows.frame)
-    fresh = dataclasses.replace(champion, transform=transform).with_target_scale(champion.target(rows))
+    output = champion.output.uncorrected()  # what was learnt from the champion's errors says nothing of a new model
+    fresh = dataclasses.replace(champion, transform=transform, output=output).with_target_scale(champion.target(rows))
     weight = None if half_life is None else age_weights(rows, half_life, mix)
     told = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "weight_decay": weight_decay}
     return fresh.fitted(rows, ctx.training(fresh, data.tuning, weight=weight, **told), fresh=True)
