@@ -25,6 +25,7 @@ keras = pytest.importorskip("keras")
 from evermodel.frameworks import keras as plug  # noqa: E402
 
 NAMES = ("a", "b", "c")
+FOUR = ("replay", "recent", "window", "new")
 
 
 def table(task: str = "binary", n: int = 400, blocks: int = 4, seed: int = 0) -> Table:
@@ -68,8 +69,8 @@ def bits(made: Model) -> bytes:
 def test_members_are_trained_each_in_its_way_and_the_parent_is_untouched() -> None:
     parent, rows = model(), table()
     before = [w.copy() for w in parent.obj.get_weights()]
-    made = roles(blend([parent], split(rows), Context(seed=3)))
-    assert set(made) == {"recent", "window", "replay", "new"}
+    made = roles(blend([parent], split(rows), Context(seed=3), members=",".join(FOUR)))
+    assert set(made) == set(FOUR)
     assert made["replay"].transform == made["new"].transform == parent.transform
     assert made["recent"].transform != parent.transform != made["window"].transform != made["recent"].transform
     assert all(np.array_equal(a, b) for a, b in zip(before, parent.obj.get_weights(), strict=True))
@@ -84,7 +85,8 @@ def test_the_new_concept_is_learnt() -> None:
 
 
 def test_going_on_starts_from_the_member_of_the_same_role(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = blend([model()], split(table()), Context(seed=0))
+    four = ",".join(FOUR)
+    first = blend([model()], split(table()), Context(seed=0), members=four)
     started: list[Any] = []
 
     def listen(obj: Any, x: Any, y: Any, training: Any, *, fresh: bool) -> Any:
@@ -92,7 +94,7 @@ def test_going_on_starts_from_the_member_of_the_same_role(monkeypatch: pytest.Mo
         return obj
 
     monkeypatch.setattr(plug, "fit", listen)
-    second = roles(blend([first], split(table(seed=1)), Context(seed=0)))
+    second = roles(blend([first], split(table(seed=1)), Context(seed=0), members=four))
     given = roles(first)
     assert [fresh for _, fresh in started] == [False, True, True, False]
     assert second["replay"].obj is given["replay"].obj and second["new"].obj is given["new"].obj
@@ -143,7 +145,7 @@ def test_steps_follow_the_recipe_and_its_floors() -> None:
     assert phases.finishing_phase("new", small, window=3).steps == 30
     assert len(phases.finishing_phase("window", small, window=2).rows) == 40
     assert len(phases.finishing_phase("replay", small, window=2).rows) == 80
-    assert cost(model(), data) < 1.1
+    assert cost(model(), data) < 1.2  # the bar of bench/streams.py
 
 
 def test_passes_are_heard_as_one_curve() -> None:
@@ -156,7 +158,27 @@ def test_passes_are_heard_as_one_curve() -> None:
 
 def test_pictures_and_large_networks_go_without_the_window_net(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("evermodel.updates.blend.LARGE", 10)
-    assert set(roles(blend([model()], split(table()), Context()))) == {"recent", "replay", "new"}
+    assert set(roles(blend([model()], split(table()), Context()))) == {"recent", "again"}
+
+
+def test_few_rows_have_networks_trained_anew_and_more_rows_such_as_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = blend([model()], split(table()), Context(seed=0))
+    assert set(roles(few)) == {"recent", "again", "window"}
+    first = [roles(few)[r].obj.get_weights()[0] for r in ("recent", "again")]
+    assert not np.array_equal(*first)
+    monkeypatch.setattr("evermodel.updates.blend.FEW_ROWS", 100)
+    assert set(roles(blend([few], split(table(seed=1)), Context(seed=0)))) == set(FOUR)
+    kept = roles(blend([few], split(table()), Context(seed=0), finishing=True))
+    assert set(kept) == {"recent", "again", "window"}  # what was judged is what is finished, whatever the rows now are
+
+
+def test_a_member_leaves_the_correction_of_the_whole_behind() -> None:
+    parent = model("regression")
+    moved = dataclasses.replace(parent, output=dataclasses.replace(parent.output, gain=1.5, offset=300.0))
+    made = blend([moved], split(table("regression")), Context(seed=0), members="replay,recent")
+    assert all(m.output.gain == 1.0 and m.output.offset == 0.0 for m in roles(made).values())
+    again = Context(seed=0).change("refit", [moved], split(table("regression")), epochs=1)
+    assert again.output.gain == 1.0 and again.output.offset == 0.0
 
 
 @pytest.mark.parametrize("settings", [{"members": "old"}, {"members": ""}, {"finishing": True}])

@@ -4,6 +4,7 @@
     ├── Moved                      a name was moved by somebody else meanwhile (compare-and-swap)
     ├── Damaged                    a stored file is not what was stored
     ├── OutOfSpace                 the disk is full; nothing was changed
+    ├── NotDelivered               another program did not take what we sent it; nothing here has changed
     └── AskedWrongly               the request cannot be carried out as it stands; exit code 2
         ├── BadData                the rows cannot be read, or are not what they claim to be
         │   ├── NoData             there are no (usable) rows
@@ -48,6 +49,10 @@ class Damaged(EvermodelError):
 
 class OutOfSpace(EvermodelError):
     """The disk is full; nothing that was stored before has changed."""
+
+
+class NotDelivered(EvermodelError):
+    """Another program did not take what we sent it; nothing here has changed."""
 
 
 class AskedWrongly(EvermodelError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from evermodel.core.space import Dimension, Values
 from evermodel.core.table import Array
 from evermodel.core.training import Training
 
@@ -111,3 +112,29 @@ class Boosting(Protocol):
 
     def rounds(self, obj: Any, /) -> int: ...
     def with_rounds(self, obj: Any, rounds: int, /) -> Any: ...
+
+
+@runtime_checkable
+class Differentiable(Protocol):
+    """A capability of networks: how the raw output moves with the input, the parameters standing still."""
+
+    def input_gradient(self, obj: Any, x: Any, direction: Array, /) -> Array: ...  # of (direction * raw).sum(), like x
+
+
+@runtime_checkable
+class Stepping(Protocol):
+    """A capability of networks: how many gradient steps the optimizer's memory counts; None where nothing counted."""
+
+    def steps(self, obj: Any, /) -> int | None: ...
+
+
+@runtime_checkable
+class Tunable(Protocol):
+    """A capability: hyperparameters can be read and changed.
+
+    ``epochs``, ``batch_size`` and (where the object does not carry it) ``learning_rate`` are told to ``fit`` instead.
+    """
+
+    def hyperparameters(self, obj: Any, /) -> Values: ...  # as deployed; only those of ``dimensions``
+    def dimensions(self, obj: Any, /) -> tuple[Dimension, ...]: ...  # what may vary, with the field's usual ranges
+    def with_hyperparameters(self, obj: Any, values: Values, /) -> Any: ...  # a new object, to be fitted fresh

@@ -12,6 +12,7 @@ from typing import Any
 from evermodel.core.errors import BadModel, BadSetting, MissingExtra
 from evermodel.core.framework import Needs
 from evermodel.core.model import Model
+from evermodel.core.space import Dimension, Values
 from evermodel.core.table import Array
 from evermodel.core.training import Training
 
@@ -117,6 +118,13 @@ def with_weights(obj: Any, weights: Sequence[Array], /) -> Any:
     return made
 
 
+def steps(obj: Any, /) -> int | None:
+    """How many gradient steps the optimizer has made, as its file remembers; None where it was never used."""
+    optimizer = getattr(obj, "optimizer", None)
+    made = 0 if optimizer is None else int(optimizer.iterations)
+    return made or None
+
+
 def widened(obj: Any, /, *, inputs: int, outputs: int) -> Any:
     """A new model with ``inputs`` columns and ``outputs`` classes or numbers; old rows are predicted as before."""
     from evermodel.frameworks._keras import widening
@@ -125,12 +133,39 @@ def widened(obj: Any, /, *, inputs: int, outputs: int) -> Any:
     return widening.widened(obj, inputs=inputs, outputs=outputs)
 
 
+def hyperparameters(obj: Any, /) -> Values:
+    from evermodel.frameworks._keras import tuning
+
+    return tuning.hyperparameters(obj)
+
+
+def dimensions(obj: Any, /) -> tuple[Dimension, ...]:
+    from evermodel.frameworks._keras import tuning
+
+    return tuning.dimensions(obj)
+
+
+def with_hyperparameters(obj: Any, values: Values, /) -> Any:
+    """A newly initialised network of the same kind with other hyperparameters. Raises BadModel where it cannot be."""
+    from evermodel.frameworks._keras import tuning
+
+    return tuning.with_hyperparameters(obj, values)
+
+
 def logits(obj: Any, x: Any, /) -> Array | None:
     """x (n, …) -> scores before the last sigmoid or softmax (n, k); None where the last layer does not show them."""
     from evermodel.frameworks._keras import heads
 
     _check_built(obj)
     return heads.logits(obj, x)
+
+
+def input_gradient(obj: Any, x: Any, direction: Array, /) -> Array:
+    """x (n, …), direction (n, k) like the raw output -> gradient of (direction * raw).sum() by x, like x."""
+    from evermodel.frameworks._keras import gradients
+
+    _check_built(obj)
+    return gradients.input_gradient(obj, x, direction)
 
 
 def joined(models: Sequence[Model], shares: Sequence[float], names: Sequence[str], /) -> Model:

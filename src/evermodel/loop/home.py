@@ -18,9 +18,13 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 def open_home(home: str | Path | None = None) -> Store:
     """The store in ``home``, in EVERMODEL_HOME, or in ``.evermodel`` here."""
-    at = Path(home or os.environ.get("EVERMODEL_HOME") or ".evermodel")
-    store: Store = plugs.function("stores", "sql")(at.expanduser().absolute())
+    store: Store = plugs.function("stores", "sql")(home_folder(home))
     return store
+
+
+def home_folder(home: str | Path | None = None) -> Path:
+    """The home's absolute path, whether it is there or not."""
+    return Path(home or os.environ.get("EVERMODEL_HOME") or ".evermodel").expanduser().absolute()
 
 
 def checked_name(name: str) -> str:
@@ -36,6 +40,11 @@ def checked_name(name: str) -> str:
 def champion_of(store: Store, name: str) -> Card:
     """The card of the version in service. Raises NotFound, listing the models there are."""
     version = store.at(checked_name(name), "champion")
+    if version is None and store.at(name, "waiting") is not None:
+        raise AskedWrongly(
+            f"{name} waits for its first labelled rows: what its file expects is not known yet.",
+            f"'evermodel update {name} DATA' completes the adoption: its oldest rows stand in for the training rows.",
+        )
     if version is None:
         raise NotFound.among("model", name, store.models(), "'evermodel adopt' makes one.")
     return store.card(name, version)

@@ -11,6 +11,7 @@ import numpy as np
 
 from evermodel.core.change import Split
 from evermodel.core.cleaning import Cleaned, clean
+from evermodel.core.contract import Contract
 from evermodel.core.difference import Differences, difference
 from evermodel.core.errors import BadData, NoData
 from evermodel.core.model import Model
@@ -19,7 +20,7 @@ from evermodel.core.store import Card, Store
 from evermodel.core.table import Array, Table
 from evermodel.core.widening import widened
 from evermodel.loop.home import champion_of
-from evermodel.loop.memory import Memory, past_rows, read_memory
+from evermodel.loop.memory import Memory, past_rows, read_memory, read_rows
 from evermodel.loop.splitting import split_newest, without_known
 from evermodel.loop.versions import load_version
 
@@ -38,9 +39,12 @@ class Prepared:
     kept: Table | None  # rows known before that may be trained on
     past: Table | None  # rows known before that nothing was trained on
     known: int
-    cleaned: Cleaned
-    differences: Differences
+    cleaned: Cleaned | None  # None: no new rows came, see known.py
+    differences: Differences | None
     source: str
+    known_only: bool = False
+    remarks: tuple[str, ...] = ()  # to be said before the judge's reasons
+    aside: Table | None = None  # rows that former updates set aside, where they are not among the new ones
 
     @property
     def judging(self) -> Table:
@@ -55,18 +59,28 @@ class Prepared:
         return Split(self.new.rows(~self.held), self.kept)
 
 
-def prepare(store: Store, name: str, data: Any, *, accept: Collection[str] = (), seed: int = 0) -> Prepared:
-    """Reads, compares with the contract, cleans and splits. Raises ContractBroken, BadData, NoData; changes nothing."""
+def prepare(
+    store: Store, name: str, data: Any, *, accept: Collection[str] = (), seed: int = 0, with_aside: bool = False
+) -> Prepared:
+    """Reads, compares with the contract, cleans and splits; ``with_aside`` puts rows set aside before the new ones.
+
+    Raises ContractBroken, BadData, NoData; changes nothing.
+    """
     card = champion_of(store, name)
     memory = read_memory(store, name)
     champion = load_version(store, card)
+    contract = champion.contract.with_classes(memory.classes)  # its codes are in the remembered rows
+    champion = dataclasses.replace(champion, contract=contract)
     frame = scan(data)
     found = difference(champion.contract, frame)
     found.raise_refused(accept)
     champion = dataclasses.replace(champion, contract=found.contract)
     cleaned = clean(found.migrated(frame), found.contract, labelled=True)
     kept, past = memory.rows(store, found.contract), memory.past(store, found.contract)
-    table, known = without_known(_with_aside(store, memory, cleaned.collect()), _together(kept, past))
+    aside, fresh = aside_rows(store, memory, found.contract), cleaned.collect()
+    if with_aside and aside is not None:
+        fresh, aside = dataclasses.replace(aside, blocks=None).with_rows(fresh), None
+    table, known = without_known(fresh, _together(kept, past))
     if not len(table):
         raise NoData(
             f"All {known} rows were known before; there is nothing new to learn from.", "Give rows that came since."
@@ -76,10 +90,12 @@ def prepare(store: Store, name: str, data: Any, *, accept: Collection[str] = (),
     table = dataclasses.replace(table, blocks=np.full(len(table), memory.next_number))
     judged = split_newest(table, shuffled=bool(card.facts.get("shuffled")), seed=seed)
     held = past_rows(table, seed=memory.next_number) & ~judged
-    source = str(data) if isinstance(data, (str,)) or hasattr(data, "__fspath__") else "live rows"
-    return Prepared(
-        card, champion, widened(champion), memory, table, judged, held, kept, past, known, cleaned, found, source
-    )
+    made = (card, champion, widened(champion), memory, table, judged, held, kept, past, known, cleaned, found)
+    return Prepared(*made, _source(data), aside=aside)
+
+
+def _source(data: Any) -> str:
+    return str(data) if isinstance(data, str) or hasattr(data, "__fspath__") else "live rows"
 
 
 def data_facts(prepared: Prepared) -> dict[str, Any]:
@@ -90,8 +106,8 @@ def data_facts(prepared: Prepared) -> dict[str, Any]:
         "judged": int(prepared.judged.sum()),
         "known_before": prepared.known,
         "kept": 0 if prepared.kept is None else len(prepared.kept),
-        "cleaning": prepared.cleaned.as_json(),
-        "differences": prepared.differences.as_json(),
+        "cleaning": prepared.cleaned.as_json() if prepared.cleaned else {},
+        "differences": prepared.differences.as_json() if prepared.differences else [],
     }
 
 
@@ -109,14 +125,9 @@ def _refuse_one_class(cleaned: Cleaned) -> None:
         )
 
 
-def _with_aside(store: Store, memory: Memory, table: Table) -> Table:
-    """Rows that a former update set aside as an incident come back before the new ones."""
-    import polars as pl
-
-    if not memory.aside:
-        return table
-    frames = [pl.read_parquet(store.blob(digest)) for digest in memory.aside]
-    return dataclasses.replace(table, frame=pl.concat([*frames, table.frame], how="diagonal_relaxed"))
+def aside_rows(store: Store, memory: Memory, contract: Contract) -> Table | None:
+    """Rows that former updates set aside as incidents, oldest first."""
+    return read_rows(store, contract, [(memory.next_number, digest) for digest in memory.aside])
 
 
 def _together(kept: Table | None, past: Table | None) -> Table | None:

@@ -13,11 +13,12 @@ from evermodel.core.framework import Weighted
 from evermodel.core.model import Model
 from evermodel.core.output import Output
 from evermodel.core.settings import In
-from evermodel.core.training import Epoch
+from evermodel.core.training import Epoch, of_member
 from evermodel.updates._blend.phases import BATCH, ROLES, Phase, finishing_phase, training_phase
 
 __all__ = ["blend", "cost"]
 
+FEW_ROWS = 10_000  # on fewer, training anew is cheap, and what a few new rows do to a network that goes on is luck
 LARGE = 1_000_000  # parameters from which, as for pictures, the window net is left out: each net adds to the latency
 
 
@@ -33,18 +34,19 @@ def blend(
     epochs: Annotated[int, In(1, 1_000)] = 20,
     finishing: bool = False,
 ) -> Model:
-    """Average up to four networks: "recent" and "window" trained anew, "replay" and "new" going on from their last.
+    """Average up to four networks: "recent", "window" trained anew, "replay" and "new" going on from their last.
 
-    "recent" draws rows by age (``half_life`` in blocks), "window" from the last ``window`` blocks; "replay" new and
-    kept rows one to one, "new" new rows alone. ``finishing`` trains each of a judged blend shortly on all new rows.
-    Costs about one plain training on all rows (``cost``); deterministic given ``ctx.seed``. A deadline leaves out the
-    last of "replay", "recent", "window", "new". Raises NoData without kept rows, BadSetting for other than networks.
+    "recent" and "again" draw rows by age (``half_life`` in blocks), "window" from the last ``window`` blocks; "replay"
+    new and kept rows one to one, "new" new rows alone. By default few rows have "recent", "again" and "window", more
+    rows all but "again". ``finishing`` trains each of a judged blend shortly on all new rows. Costs about one plain
+    training on all rows (``cost``); deterministic given ``ctx.seed``. A deadline leaves out the last of "replay",
+    "recent", "again", "window", "new". Raises NoData without kept rows, BadSetting for other than networks.
 
         $ evermodel update churn new.csv --with blend --set members=recent,replay
     """
     parent = parents[0]
     _check_network(parent)
-    roles = _roles(parent, members)
+    roles = ROLES if finishing and members == "auto" else _roles(parent, data, members)
     if finishing:
         phases = {r: finishing_phase(r, data, window=window) for r in _present(parent, roles)}
     else:
@@ -52,7 +54,7 @@ def blend(
     made: dict[str, Model] = {}
     heard = _numbered(ctx.on_epoch)
     for role, phase in phases.items():
-        told = dataclasses.replace(ctx, on_epoch=heard, seed=ctx.seed + 1000 * ROLES.index(role))
+        told = dataclasses.replace(ctx, on_epoch=of_member(heard, role), seed=ctx.seed + 1000 * ROLES.index(role))
         before = _before(parent, role)
         trained = _trained(_fresh(before, phase) if phase.fresh else before, phase, data, told)
         if told.training(trained, None).out_of_time() and phase.fresh and made:
@@ -64,7 +66,7 @@ def blend(
 
 def cost(parent: Model, data: Split, *, members: str = "auto", epochs: int = 20) -> float:
     """Training time of blend and its finishing in parts of one plain training (20 epochs, batch 64) on all rows."""
-    roles = _roles(parent, members)
+    roles = _roles(parent, data, members)
     phases = [training_phase(r, data, window=3, half_life=2.0, epochs=epochs) for r in roles]
     phases += [finishing_phase(r, data, window=3) for r in roles]
     plain = 20 * (len(data.new) + (0 if data.kept is None else len(data.kept))) / 64
@@ -77,10 +79,12 @@ def _check_network(parent: Model) -> None:
         raise BadSetting(f"blend is for networks; this is a model of {kind}.", "Use --with refit, or halves.")
 
 
-def _roles(parent: Model, members: str) -> tuple[str, ...]:
+def _roles(parent: Model, data: Split, members: str) -> tuple[str, ...]:
     """The roles asked for, in the order they are trained in."""
     if members == "auto":
-        return tuple(r for r in ROLES if r != "window" or not _large(parent))
+        rows = len(data.new) + (0 if data.kept is None else len(data.kept))
+        left_out = {"again"} if rows > FEW_ROWS else {"replay", "new"}
+        return tuple(r for r in ROLES if r not in left_out and not (r == "window" and _large(parent)))
     asked = {name.strip() for name in members.split(",")}
     if not asked or asked - set(ROLES):
         raise BadSetting(
@@ -109,8 +113,8 @@ def _present(parent: Model, roles: Sequence[str]) -> tuple[str, ...]:
 
 def _before(parent: Model, role: str) -> Model:
     """The parent's member of this role, or what comes nearest; a single network is all of them."""
-    if not isinstance(parent.obj, Ensemble):
-        return parent
+    if not isinstance(parent.obj, Ensemble):  # its correction is of the whole: a member must not carry it on
+        return dataclasses.replace(parent, output=parent.output.uncorrected())
     named = parent.obj.by_role
     found = next((named[r] for r in (role, *ROLES) if r in named), parent.obj.members[0])
     return dataclasses.replace(found, contract=parent.contract)
@@ -142,6 +146,6 @@ def _output(parent: Model) -> Output:
 
 
 def _numbered(listen: Callable[[Epoch], None]) -> Callable[[Epoch], None]:
-    """Numbers the passes of all members on and on, so that they make one curve."""
+    """Numbers the passes of all members on and on: an epoch is told once."""
     count = iter(range(1, 1 << 30))
     return lambda epoch: listen(dataclasses.replace(epoch, number=next(count)))

@@ -54,3 +54,21 @@ def predict(graph: Graph, tensors: Mapping[str, Any], x: Any) -> Array:
         if graph.last()[0] == "log_softmax":
             found = found.exp()
     return np.asarray(found.to(torch.float32).numpy())
+
+
+def input_gradient(graph: Graph, tensors: Mapping[str, Any], x: Any, direction: Array) -> Array:
+    """The gradient of (direction * raw output).sum() by x (n, columns), the parameters standing still."""
+    import torch
+
+    rows, size, made = rows_of(graph, x), graph.batch or AT_ONCE, []
+    along = torch.from_numpy(np.array(direction, dtype=np.float32))
+    for at in range(0, len(rows), size):
+        part = rows[at : at + size].clone().requires_grad_()
+        short = size - len(part) if graph.batch else 0
+        filled = torch.cat([part, part.new_zeros((short, *graph.shape))]) if short else part
+        found = run(graph, tensors, filled)[: len(part)]
+        if graph.last()[0] == "log_softmax":
+            found = found.exp()
+        (gradient,) = torch.autograd.grad(found, part, along[at : at + size].reshape(found.shape).to(found.dtype))
+        made.append(gradient)
+    return np.asarray(torch.cat(made).to(torch.float64).numpy())

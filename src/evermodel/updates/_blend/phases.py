@@ -12,10 +12,10 @@ from evermodel.core.errors import NoData
 from evermodel.core.table import Array, Table
 
 BATCH = 128
-FRESH_RATE, WARM_RATE = 2e-3, 1e-3
+FRESH_RATE, WARM_RATE = 4e-3, 1e-3  # half of the epochs' usual steps make up for it by their length
 WARM_EPOCHS, FINISH_EPOCHS = 5, 2
 LEAST_FRESH, LEAST_WARM, LEAST_FINISH = 200, 60, 30  # steps: few rows make short epochs
-ROLES = ("replay", "recent", "window", "new")  # what matters most first: a deadline cuts at the end
+ROLES = ("replay", "recent", "again", "window", "new")  # what matters most first: a deadline cuts at the end
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,90 @@
+"""``evermodel check``: a Nagios plugin. Whatever goes wrong is UNKNOWN, exit code 3, on one line of stdout."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import Any
+
+import click
+
+import evermodel
+from evermodel.cli.options import home_and_json
+from evermodel.cli.show import say
+from evermodel.core.errors import EvermodelError
+
+UNKNOWN = 3
+
+
+class Plugin(click.Command):
+    """A command whose wrong arguments and failures are answers that Nagios understands."""
+
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **more: Any) -> click.Context:
+        try:
+            return super().make_context(info_name, args, *rest, **more)
+        except click.UsageError as error:
+            unknown(error.format_message(), "--json" in args)
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except (click.UsageError, EvermodelError) as error:
+            said = error.format_message() if isinstance(error, click.UsageError) else str(error)
+            unknown(said, bool(context.params.get("as_json")))
+        except Exception as error:  # a plugin that dies says nothing; Nagios must learn that nothing is known
+            unknown(f"{type(error).__name__}: {error}", bool(context.params.get("as_json")))
+
+
+def unknown(why: str, as_json: bool = False) -> Any:
+    """Says UNKNOWN and why, and ends."""
+    text = " ".join(why.replace("|", "/").split())
+    if as_json:
+        click.echo(json.dumps({"name": None, "state": "UNKNOWN", "exit_code": UNKNOWN, "text": text}, indent=1))
+    else:
+        click.echo(f"MODEL UNKNOWN - {text}")
+    raise SystemExit(UNKNOWN)
+
+
+@click.command(cls=Plugin)
+@click.argument("name")
+@click.option("-w", "--warning", multiple=True, metavar="[FIGURE=]RANGE", help="Outside this: WARNING. Repeatable.")
+@click.option("-c", "--critical", multiple=True, metavar="[FIGURE=]RANGE", help="Outside this: CRITICAL. Repeatable.")
+@click.option("-m", "--metric", multiple=True, metavar="FIGURE", help="Reported even without a range. Repeatable.")
+@click.option("--slice", default="", metavar="COLUMN=VALUE", help="Metrics of this group of rows only.")
+@click.option("--alarms/--no-alarms", default=True, help="Whether open alarms count (default: they do).")
+@click.option("-t", "--timeout", type=click.IntRange(1, 3600), default=50, show_default=True, help="Seconds.")
+@click.option("--passive", metavar="COMMANDFILE", help="Also hand the answer to Nagios through this pipe.")
+@click.option("--host", help="With --passive: the host's name in Nagios.")
+@click.option("--service", help="With --passive: the service's name in Nagios.")
+@home_and_json
+def check(
+    home: str | None, as_json: bool, timeout: int, passive: str | None, host: str | None, service: str | None,
+    **given: Any,
+) -> None:  # fmt: skip
+    """A Nagios plugin: one line and performance data; exit code 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+
+    A FIGURE is a metric (accuracy, auc, …), estimated.METRIC, drift.COLUMN.STATISTIC, row_age, label_age or look_age
+    in seconds, or open_alarms. A RANGE is Nagios's: "0.8:" alerts below 0.8, "7200" above 7200.
+
+    \b
+    Example:
+      evermodel check churn
+      evermodel check churn --warning auc=0.85: --critical auc=0.8: --critical row_age=7200
+      evermodel check churn --passive /var/lib/nagios4/rw/nagios.cmd --host models --service churn
+    """
+    if passive and not (host and service):
+        raise click.UsageError("--passive needs --host and --service: as which service of Nagios?")
+    if (host or service) and not passive:
+        raise click.UsageError("--host and --service need --passive COMMANDFILE.")
+    signal.signal(signal.SIGALRM, lambda *_: unknown(f"no answer within {timeout} s", as_json))
+    signal.alarm(timeout)
+    try:
+        found = evermodel.check(home=home, **given)
+        if passive:
+            from evermodel.export.passive import passive as hand_over
+
+            hand_over(found, passive, host=str(host), service=str(service))
+    finally:
+        signal.alarm(0)
+    say(found, as_json)
+    raise SystemExit(found.exit_code)

@@ -1,0 +1,79 @@
+"""Every family the exporter offers: name, kind, HELP text and labels. The reference page and the rules read it too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+MOST_SLICES = 50  # series are bounded even where the data are not
+MOST_COLUMNS = 200
+MOST_CLASSES = 100
+MODEL = ("model",)
+SCORED = ("model", "version", "slice", "metric")
+
+
+@dataclass(frozen=True)
+class Family:
+    """``name`` as it is exposed, but for the ``_total`` of a counter and the ``_info`` of an info, which its kind adds."""
+
+    name: str
+    kind: Literal["gauge", "counter", "info"]
+    says: str
+    labels: tuple[str, ...] = MODEL
+
+    @property
+    def series(self) -> str:
+        return self.name + {"gauge": "", "counter": "_total", "info": "_info"}[self.kind]
+
+
+_ALL = (
+    Family("evermodel_monitor_up", "gauge", "1 if the model's monitor could be read, 0 if not."),
+    Family("evermodel_version", "info", "The version in service.", ("model", "version", "task", "framework")),
+    Family("evermodel_version_created_timestamp_seconds", "gauge", "When the version in service was made."),
+    Family("evermodel_quality", "gauge", "Metric on the newest rows whose labels had time to come.", SCORED),
+    Family("evermodel_quality_low", "gauge", "Lower end of the metric's 95 % interval.", SCORED),
+    Family("evermodel_quality_high", "gauge", "Upper end of the metric's 95 % interval.", SCORED),
+    Family("evermodel_quality_rows", "gauge", "Labelled rows that the metric speaks for.", SCORED),
+    Family("evermodel_quality_estimated", "gauge", "Metric on the newest rows, estimated without labels.", SCORED),
+    Family("evermodel_quality_estimated_low", "gauge", "Lower end of the estimate's 95 % interval.", SCORED),
+    Family("evermodel_quality_estimated_high", "gauge", "Upper end of the estimate's 95 % interval.", SCORED),
+    Family("evermodel_quality_baseline", "gauge", "Metric at adoption or promotion.", ("model", "metric")),
+    Family("evermodel_window_rows", "gauge", "Rows of the newest window.", ("model", "version", "slice")),
+    Family("evermodel_window_labelled_rows", "gauge", "Of these, rows with a label.", ("model", "version", "slice")),
+    Family("evermodel_alarm_open", "gauge", "1 while the alarm is open, 0 once it has closed.",
+           ("model", "alarm", "subject", "level")),
+    Family("evermodel_alarm_evidence", "gauge", "The open alarm's e-value: 1/x bounds the chance that it is false.",
+           ("model", "alarm", "subject")),
+    Family("evermodel_alarms_open", "gauge", "How many alarms are open.", ("model", "level")),
+    Family("evermodel_drift_statistic", "gauge", "How the newest look at a column differs from the reference.",
+           ("model", "column", "statistic")),
+    Family("evermodel_drift_evidence", "gauge", "E-value against: the column is like the reference.",
+           ("model", "column")),
+    Family("evermodel_drift_column", "info", "How much the model depends on the column.",
+           ("model", "column", "matters")),
+    Family("evermodel_rows", "counter", "Rows with a prediction that the monitor saw."),
+    Family("evermodel_labels", "counter", "Labels that came."),
+    Family("evermodel_batches", "counter", "Batches that came."),
+    Family("evermodel_duplicates", "counter", "Rows, labels or deliveries that came again, and were not counted again."),
+    Family("evermodel_stranger_labels", "counter", "Labels whose row was never seen."),
+    Family("evermodel_alarms", "counter", "Alarms opened so far."),
+    Family("evermodel_predictions", "counter", "Rows by the class predicted (absent above 100 classes).",
+           ("model", "class")),
+    Family("evermodel_last_look_timestamp_seconds", "gauge", "When the monitor last looked."),
+    Family("evermodel_last_row_timestamp_seconds", "gauge", "When the newest row came."),
+    Family("evermodel_last_label_timestamp_seconds", "gauge", "When the newest label came."),
+    Family("evermodel_label_delay_seconds", "gauge", "Median time from a row to its label."),
+    Family("evermodel_batch_latency_seconds", "gauge", "Time to predict a batch.", ("model", "quantile")),
+    Family("evermodel_throughput_rows_per_second", "gauge", "Rows predicted a second while predicting."),
+    Family("evermodel_false_alarm_promise_ratio", "gauge", "Promised chance of any false alarm in the monitor's life."),
+    Family("evermodel_updates", "counter", "Updates by the judge's decision.", ("model", "decision")),
+    Family("evermodel_promotions", "counter", "Times a version was put in service, adoption included.", MODEL),
+    Family("evermodel_rollbacks", "counter", "Times a version was taken out of service again.", MODEL),
+    Family("evermodel_last_verdict_timestamp_seconds", "gauge", "When an update was last decided, by its decision.",
+           ("model", "decision")),
+    Family("evermodel_last_change_timestamp_seconds", "gauge", "When the version in service last changed."),
+    Family("evermodel_update_seconds", "gauge", "How long the newest update's training took."),
+    Family("evermodel_update_gain", "gauge", "Challenger less champion on the newest update's judged rows, as a gain.",
+           ("model", "metric")),
+)  # fmt: skip
+FAMILIES = {family.name: family for family in _ALL}
