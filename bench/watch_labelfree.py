@@ -1,9 +1,9 @@
-"""Accuracy without labels, against the truth: ours, NannyML's CBPE, and "as at adoption"; and intervals with few labels.
+"""Accuracy without labels: ours, NannyML's CBPE, and "as at adoption" against the truth; intervals with few labels.
 
     $ PYTHONPATH=src python bench/watch_labelfree.py
 
-Four real streams, LightGBM trained on the oldest 20 %, the next 10 % labelled (what the monitor learns from), the rest in
-blocks of 1,000 rows without labels. Ours is core/label_free.py, as ``watch`` calls it.
+Four real streams, LightGBM trained on the oldest 20 %, the next 10 % labelled (what the monitor learns from), the rest
+in blocks of 1,000 rows without labels. Ours is core/label_free.py, as ``watch`` calls it.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ CBPE = """
 import sys, warnings; warnings.filterwarnings("ignore")
 import pandas as pd, nannyml as nml
 ref, cur = (pd.read_parquet(f) for f in sys.argv[1:3])
-e = nml.CBPE(problem_type="classification_binary", y_pred_proba="score", y_pred="pred", y_true="y", metrics=["accuracy"],
-             chunk_size=1000).fit(ref)
+e = nml.CBPE(problem_type="classification_binary", y_pred_proba="score", y_pred="pred", y_true="y", chunk_size=1000,
+             metrics=["accuracy"]).fit(ref)
 print(" ".join(str(v) for v in e.estimate(cur).filter(period="analysis").to_df()[("accuracy", "value")]))
 """
 
@@ -59,6 +59,7 @@ def predicted(frame: pl.DataFrame, target: str) -> pl.DataFrame:
 
 
 def say(what: str, value: float, bar: str = "", passed: bool | None = None, note: str = "") -> None:
+    passed = None if passed is None else bool(passed)
     if passed is False:
         failed.append(what)
     verdict = {True: "PASS", False: "FAIL", None: "    "}[passed]

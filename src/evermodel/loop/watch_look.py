@@ -107,7 +107,7 @@ def _tested(state: State, watched: Watched, looks: list[Look], mature: set[str])
     events: list[Event] = []
     ends = {k.key: k for k in looks}
     for subject in subjects(watched, looks, mature):
-        was = tested.get(subject.key, Tested(number=len(state.watched)))
+        was = tested.get(subject.key) or Tested(number=_begun(state, subject.key) + 1)
         place, found, opened, closed = test_subject(subject, was, state.false_alarms)
         tested[subject.key], evidence[subject.key] = place, found
         if opened is not None and not _idle(watched, subject):
@@ -124,6 +124,11 @@ def _tested(state: State, watched: Watched, looks: list[Look], mature: set[str])
     opened_now = sum(e.kind == "alarm" for e in events)
     state = dataclasses.replace(state, watched={**state.watched, state.version: watched}, alarms=tuple(kept))
     return state.counted(alarms=opened_now), events
+
+
+def _begun(state: State, key: str) -> int:
+    """How often a subject began under the versions watched so far: each beginning has a share of its own."""
+    return max((w.tested[key].number for w in state.watched.values() if key in w.tested), default=0)
 
 
 def _idle(watched: Watched, subject: Subject) -> bool:
