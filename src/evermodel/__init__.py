@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from evermodel.loop.look import show as show
     from evermodel.loop.point import promote as promote
     from evermodel.loop.point import rollback as rollback
+    from evermodel.loop.tune import tune as tune
     from evermodel.loop.update import update as update
     from evermodel.loop.use import evaluate as evaluate
     from evermodel.loop.use import predict as predict
@@ -26,6 +27,7 @@ VERBS = {
     "promote": "loop.point",
     "rollback": "loop.point",
     "evaluate": "loop.use",
+    "tune": "loop.tune",
     "predict": "loop.use",
     "save": "loop.use",
     "models": "loop.look",

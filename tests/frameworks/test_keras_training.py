@@ -258,7 +258,7 @@ assert len(seen) == 8 and seen[3].loss < seen[0].loss, seen
 @pytest.mark.parametrize("backend", ["torch", "jax"])
 def test_another_backend_reads_predicts_and_trains(tmp_path: Path, backend: str) -> None:
     if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"needs pip install {backend}")
+        pytest.skip(f"needs pip install {backend} (in the extra dev)")
     model = compiled(network(1, "sigmoid", layers.BatchNormalization(), layers.Dropout(0.2)))
     plug.write(model, tmp_path / "m.h5")
     np.save(tmp_path / "p.npy", plug.predict(model, rows(200)[0]))

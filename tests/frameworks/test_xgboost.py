@@ -80,10 +80,12 @@ def test_a_file_predicts_what_the_booster_predicted(kind: str, suffix: str, tmp_
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_live_booster_is_trained_again_as_it_was(kind: str) -> None:
-    if kind == "dart":
-        pytest.skip("drops trees at random: the same recipe, other trees")
     model, (x, y) = booster(kind), rows(kind)
     again = plug.fit(model, x, y, Training(classes=classes(kind), categorical=(3,)), fresh=True)
+    if kind == "dart":  # drops trees at random: the same recipe, other trees, nearly the same answers
+        assert plug.rounds(again) == plug.rounds(model)
+        assert np.corrcoef(margin(again, x).ravel(), margin(model, x).ravel())[0, 1] > 0.9
+        return
     np.testing.assert_allclose(margin(again, x), margin(model, x), rtol=1e-5, atol=1e-6)
 
 

@@ -220,3 +220,29 @@ def test_killed_in_mid_update_the_champion_predicts_and_the_next_update_works(ad
     process.join()
     evermodel.predict("m", rows(20, 9), to=tmp_path / "p.csv", home=adopted)
     assert evermodel.update("m", rows(800, 5, angle=1.2), home=adopted).challenger is not None
+
+
+def test_a_new_class_of_an_update_that_was_not_promoted_keeps_its_code(tmp_path):
+    """Its rows are remembered: they must not be read as another new class later, nor break the next update."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    def three(n: int, seed: int, third: str | None) -> pl.DataFrame:
+        frame = rows(n, seed).drop("kind", "when")
+        other = pl.Series(np.random.default_rng(seed).random(n) < (0.3 if third else 0.0))
+        label = pl.when(other).then(pl.lit(third)).when(pl.col("y") == 0).then(pl.lit("no")).otherwise(pl.lit("yes"))
+        far = {"maybe": 8.0, "zebra": -8.0}.get(third or "", 0.0)
+        return frame.with_columns(y=label, a=pl.when(other).then(pl.col("a") + far).otherwise("a"))
+
+    first = three(1000, 1, None)
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(first.drop("y").to_pandas(), first["y"].to_list())
+    home = tmp_path / "home"
+    evermodel.adopt(model, data=three(1000, 2, None), target="y", name="m", home=home)
+    assert evermodel.update("m", three(500, 3, "maybe"), with_="none", home=home).decision == "hold"
+    assert evermodel.update("m", three(500, 4, None), with_="none", home=home).in_service == "v1"
+    done = evermodel.update("m", three(1500, 5, "zebra"), with_="refit", home=home)
+    assert done.decision == "promote"
+    assert done.scores["new"]["accuracy"].challenger > 0.7
+    scored = evermodel.evaluate("m", three(500, 6, "maybe"), home=home)
+    assert scored.scores["accuracy"] > 0.7

@@ -12,6 +12,7 @@ from evermodel.cli.integrate import integrate
 from evermodel.cli.metrics import metrics
 from evermodel.cli.options import adopt_options, home_and_json, parsed_settings, seconds
 from evermodel.cli.show import epochs, finish, say
+from evermodel.cli.tune import tune
 from evermodel.cli.watch import watch
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -36,24 +37,27 @@ def app() -> None:
 def adopt(model: str, home: str | None, as_json: bool, **given: Any) -> None:
     """Take in a deployed model file; version v1 is in service afterwards.
 
+    Without --data the model waits: the oldest rows of its first update stand in for the rows it was trained on.
+
     \b
     Example:
       evermodel adopt existing_model.h5 --data reference.csv --target subscribed
     """
     if not given["target"]:
         raise click.UsageError("--target is needed: which column is the label?")
-    if not given["data"]:
-        raise click.UsageError(
-            f"--data is needed. Without rows it was trained on: 'evermodel update {model} NEW --target "
-            f"{given['target']}', where the oldest new rows stand in for them."
-        )
     say(evermodel.adopt(model, home=home, **given), as_json)
 
 
 @app.command()
 @click.argument("name")
 @click.argument("data")
-@click.option("--with", "with_", default="auto", show_default=True, help="auto, or a way to update: see the docs.")
+@click.option(
+    "--with",
+    "with_",
+    default="auto",
+    show_default=True,
+    help="A way to update; refit,replay tries both.",
+)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of that way; repeatable.")
 @click.option("--budget", help="Stop training after this long: 60s, 10m, 1h.")
 @click.option("--metric", help="The metric that decides (else auc, accuracy or r2 by task).")
@@ -254,3 +258,4 @@ app.add_command(watch)
 app.add_command(metrics)
 app.add_command(check)
 app.add_command(integrate)
+app.add_command(tune)

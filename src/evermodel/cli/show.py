@@ -46,3 +46,28 @@ def _line(epoch: Any) -> str:
     if epoch.validation_score is not None:
         parts.append(f"score {epoch.validation_score:.4f}")
     return "  ".join(parts)
+
+
+@contextmanager
+def trials_heard(*, quiet: bool) -> Iterator[Callable[[Any], None]]:
+    """Shows each finished trial on stderr, a line each; says how to go on where a search is interrupted."""
+    best = float("-inf")
+
+    def hear(trial: Any) -> None:
+        nonlocal best
+        best = max(best, trial.score) if trial.state == "whole" else best
+        if not quiet:
+            click.echo(_trial_line(trial, best), err=True)
+
+    try:
+        yield hear
+    except KeyboardInterrupt:
+        click.echo("\nStopped. Finished trials are kept: the same command with --resume goes on.", err=True)
+        raise SystemExit(130) from None
+
+
+def _trial_line(trial: Any, best: float) -> str:
+    state = {"whole": f"{trial.score:.4f}", "stopped": f"{trial.score:.4f} given up", "failed": "failed"}[trial.state]
+    values = "  ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in trial.values.items())
+    note = f"  ({trial.note})" if trial.note else ""
+    return f"trial {trial.number:<4} {state:<16} best {best:.4f}  {trial.epochs} epochs  {values}{note}"

@@ -28,20 +28,25 @@ SLOW_RESAMPLES = 400  # for metrics that need all rows again for each resample
 
 
 def compare(
-    metric: str, rows: PairedRows, /, *, confidence: float = 0.95, seed: int = 0, resamples: int | None = None
-) -> Comparison:
+    metric: str, rows: PairedRows, /, *, confidence: float = 0.95, seed: int = 0, resamples: int | None = None,
+    lean: float = 0.0,
+) -> Comparison:  # fmt: skip
     """Champion and challenger on the same rows: both values, challenger - champion, its two-sided interval and p value.
 
     Accuracy: exact McNemar and Tango's interval; AUC: DeLong (summed by group where rows hang together); else, and for
     accuracy under groups, the paired bootstrap, groups drawn whole. Rows of a series: give ``resampling.stretches(n)``
-    as groups. What the rows do not determine is NaN. Raises BadData where predictions are not finite.
+    as groups. What the rows do not determine is NaN. ``lean``: see ``margin_lean``. Raises BadData where predictions
+    are not finite.
     """
-    return compare_by(plugs.module("metrics", metric), rows, confidence=confidence, seed=seed, resamples=resamples)
+    return compare_by(
+        plugs.module("metrics", metric), rows, confidence=confidence, seed=seed, resamples=resamples, lean=lean
+    )
 
 
 def compare_by(
-    plug: Any, rows: PairedRows, /, *, confidence: float = 0.95, seed: int = 0, resamples: int | None = None
-) -> Comparison:
+    plug: Any, rows: PairedRows, /, *, confidence: float = 0.95, seed: int = 0, resamples: int | None = None,
+    lean: float = 0.0,
+) -> Comparison:  # fmt: skip
     """The same with the metric's module itself, installed or not."""
     metric = plug.__name__.rpartition(".")[2]
     score = getattr(plug, metric)
@@ -56,7 +61,7 @@ def compare_by(
     elif hasattr(plug, "influence"):
         found = _delong(plug, rows, challenger - champion, confidence)
     else:
-        found = _bootstrap(plug, score, rows, challenger - champion, confidence, seed, resamples)
+        found = _bootstrap(plug, score, rows, challenger - champion, confidence, (seed, resamples, lean))
     return Comparison(**{"difference": challenger - champion, **found}, **kept)
 
 
@@ -71,6 +76,16 @@ def margin_in_units(metric: str, margin: float | None, champion: float) -> float
         return size / 100.0
     higher = plugs.module("metrics", metric).HIGHER_IS_BETTER
     return size / 100.0 * abs(1.0 - champion if higher else champion)
+
+
+def margin_lean(metric: str, margin: float | None) -> float:
+    """How far a margin grows with the champion's score: m of a margin of m times its loss, 0 of one in points.
+
+    A champion that was unlucky on these rows makes the challenger look better and the margin wider at once. Holding
+    challenger - (1 + m) champion against its own scatter counts that once (R2: 5.4 % instead of 5 % passed without).
+    """
+    unit = plugs.module("metrics", metric).MARGIN_UNIT
+    return 0.0 if unit == "points" else (DEFAULT_MARGIN[unit] if margin is None else margin) / 100.0
 
 
 def pooled(now: Comparison, earlier: Sequence[Comparison], decay: float = 0.7) -> Comparison:
@@ -142,19 +157,21 @@ def _delong(plug: Any, rows: PairedRows, difference: float, confidence: float) -
 
 
 def _bootstrap(
-    plug: Any, score: Any, rows: PairedRows, difference: float, confidence: float, seed: int, resamples: int | None
-) -> dict[str, Any]:
+    plug: Any, score: Any, rows: PairedRows, difference: float, confidence: float,
+    drawing: tuple[int, int | None, float],
+) -> dict[str, Any]:  # fmt: skip
+    seed, resamples, lean = drawing
     codes, g = resampling.group_codes(rows.groups, len(rows))
     if hasattr(plug, "sums"):
         sums = [resampling.added(plug.sums(rows.y, p), codes, g) for p in (rows.champion, rows.challenger)]
         drawn = resampling.differences_of_sums(
-            (sums[0], sums[1]), plug.of_sums, resamples or resampling.RESAMPLES, seed
+            (sums[0], sums[1]), plug.of_sums, resamples or resampling.RESAMPLES, seed, lean
         )
     else:
         both = (rows.champion, rows.challenger)
         drawn = resampling.differences_of_rows(
             lambda w: (score(rows.y, both[0], weight=w), score(rows.y, both[1], weight=w)),
-            codes, g, resamples or SLOW_RESAMPLES, seed,
+            codes, g, resamples or SLOW_RESAMPLES, seed, lean,
         )  # fmt: skip
     defined = drawn[np.isfinite(drawn)]
     unsure = g < 2 or len(defined) < 0.9 * len(

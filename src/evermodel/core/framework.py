@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from evermodel.core.space import Dimension, Values
 from evermodel.core.table import Array
 from evermodel.core.training import Training
 
@@ -111,3 +112,15 @@ class Boosting(Protocol):
 
     def rounds(self, obj: Any, /) -> int: ...
     def with_rounds(self, obj: Any, rounds: int, /) -> Any: ...
+
+
+@runtime_checkable
+class Tunable(Protocol):
+    """A capability: hyperparameters can be read and changed.
+
+    ``epochs``, ``batch_size`` and (where the object does not carry it) ``learning_rate`` are told to ``fit`` instead.
+    """
+
+    def hyperparameters(self, obj: Any, /) -> Values: ...  # as deployed; only those of ``dimensions``
+    def dimensions(self, obj: Any, /) -> tuple[Dimension, ...]: ...  # what may vary, with the field's usual ranges
+    def with_hyperparameters(self, obj: Any, values: Values, /) -> Any: ...  # a new object, to be fitted fresh

@@ -111,10 +111,15 @@ def rows_at(rows: PairedRows, at: Array) -> PairedRows:
     return PairedRows(rows.y[at], rows.champion[at], rows.challenger[at], groups, slices)
 
 
+def scores_at(pair: PairedScores, at: Array) -> PairedScores:
+    """The same two models on the new rows ``at`` (m,) alone; what is known of the past stays."""
+    trivial = None if pair.trivial is None else pair.trivial[at]
+    return dataclasses.replace(pair, new=rows_at(pair.new, at), trivial=trivial)
+
+
 def confirm(pair: PairedScores, at: Array, /, **settings: Any) -> Verdict:
     """Judges the chosen challenger on the rows ``at`` alone, which took no part in the choice."""
-    trivial = None if pair.trivial is None else pair.trivial[at]
-    return judge(dataclasses.replace(pair, new=rows_at(pair.new, at), trivial=trivial), **settings)
+    return judge(scores_at(pair, at), **settings)
 
 
 def skill(pair: PairedScores, predictions: Array) -> tuple[float, float]:

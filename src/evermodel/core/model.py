@@ -51,8 +51,8 @@ class Model:
         """Puts the object's columns where the contract's classes are; a class it never saw gets probability 0."""
         own, classes = self.needs.classes, self.contract.classes
         raw = raw.reshape(len(raw), -1)
-        if own is None or tuple(own) == classes or raw.shape[1] == 1 or raw.shape[1] == len(classes):
-            return raw
+        if own is None or tuple(own) == classes or raw.shape[1] == 1 or not set(own) <= set(classes):
+            return raw  # in the contract's order already, or codes of it
         full = np.zeros((len(raw), len(classes)))
         full[:, [classes.index(c) for c in own]] = raw
         return full

@@ -46,24 +46,25 @@ def counts(g: int, resamples: int, seed: int) -> Iterator[Array]:
 
 
 def differences_of_sums(
-    sums: tuple[Array, Array], of_sums: Callable[[Array], Array], resamples: int, seed: int
+    sums: tuple[Array, Array], of_sums: Callable[[Array], Array], resamples: int, seed: int, lean: float = 0.0
 ) -> Array:
-    """Challenger - champion, resampled -> (resamples,). ``sums``: champion's and challenger's, (g, s) each."""
+    """Challenger - (1 + lean) champion, resampled -> (resamples,). ``sums``: champion's and challenger's, (g, s)."""
     both, s = np.concatenate(sums, axis=1), sums[0].shape[1]
     out = []
     for drawn in counts(len(both), resamples, seed):
         drawn_sums = drawn @ both
-        out.append(of_sums(drawn_sums[:, s:]) - of_sums(drawn_sums[:, :s]))
+        out.append(of_sums(drawn_sums[:, s:]) - (1.0 + lean) * of_sums(drawn_sums[:, :s]))
     return np.concatenate(out)
 
 
 def differences_of_rows(
-    score: Callable[[Array], tuple[float, float]], codes: Array, g: int, resamples: int, seed: int
-) -> Array:
+    score: Callable[[Array], tuple[float, float]], codes: Array, g: int, resamples: int, seed: int,
+    lean: float = 0.0,
+) -> Array:  # fmt: skip
     """The same for any score of weighted rows; ``score`` maps weights (n,) to champion's and challenger's value."""
     out = []
     for drawn in counts(g, resamples, seed):
         for row in drawn:
             champion, challenger = score(row[codes].astype(np.float64))
-            out.append(challenger - champion)
+            out.append(challenger - (1.0 + lean) * champion)
     return np.asarray(out)

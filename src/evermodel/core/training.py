@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from evermodel.core.table import Array
@@ -20,6 +20,12 @@ class Epoch:
     validation_loss: float | None = None
     validation_score: float | None = None
     seconds: float = 0.0
+    member: str = ""  # of a model made of several: which of them; each has a curve of its own
+
+
+def of_member(listen: Callable[[Epoch], None], member: str) -> Callable[[Epoch], None]:
+    """Hears of the epochs of one member, and says of which."""
+    return lambda epoch: listen(replace(epoch, member=member))
 
 
 def ignore_epoch(epoch: Epoch) -> None:
@@ -38,6 +44,7 @@ class Training:
     decay: bool = False  # learning rate flat for the first half of the steps, then straight down to 0
     batch_size: int | None = None
     learning_rate: float | None = None
+    weight_decay: float | None = None  # decoupled, of networks whose object does not carry its optimizer
     weight: Array | None = None  # (n,) float, one weight a row, mean about 1
     validation: tuple[Any, Array] | None = None  # x, y: watched and recorded, never trained on
     classes: tuple[Any, ...] = ()  # the labels behind the codes 0 … k-1 of y; empty for regression

@@ -18,7 +18,7 @@ from evermodel.core.framework import Combining, Joining, Logits, Needs, Widening
 from evermodel.core.model import Model
 from evermodel.core.output import SMALLEST, Output, softmax
 from evermodel.core.table import Array
-from evermodel.core.training import Epoch, Training
+from evermodel.core.training import Epoch, Training, of_member
 from evermodel.core.transform import Transform
 
 EXTRA = "all"
@@ -126,15 +126,15 @@ def _log_softmax(z: Array) -> Array:
 
 def fit(obj: Any, x: Any, y: Array, training: Training, /, *, fresh: bool) -> Any:
     """Each member trained on the rows x, a frame; ``fresh`` learns the members' normalisation anew as well."""
-    count = iter(range(1, 1 << 30))  # the passes of all members make one curve
+    count = iter(range(1, 1 << 30))  # over the passes of all members
 
     def hear(epoch: Epoch) -> None:
         training.on_epoch(dataclasses.replace(epoch, number=next(count)))
 
-    told = dataclasses.replace(training, on_epoch=hear)
+    told = training
     members = tuple(
-        _fitted(m, x, y, dataclasses.replace(told, seed=training.seed + number), fresh)
-        for number, m in enumerate(obj.members)
+        _fitted(m, x, y, dataclasses.replace(told, seed=training.seed + number, on_epoch=of_member(hear, role)), fresh)
+        for number, (m, role) in enumerate(zip(obj.members, obj.roles, strict=True))
     )
     return dataclasses.replace(obj, members=members)
 

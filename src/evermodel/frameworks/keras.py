@@ -12,6 +12,7 @@ from typing import Any
 from evermodel.core.errors import BadModel, BadSetting, MissingExtra
 from evermodel.core.framework import Needs
 from evermodel.core.model import Model
+from evermodel.core.space import Dimension, Values
 from evermodel.core.table import Array
 from evermodel.core.training import Training
 
@@ -123,6 +124,25 @@ def widened(obj: Any, /, *, inputs: int, outputs: int) -> Any:
 
     _check_built(obj)
     return widening.widened(obj, inputs=inputs, outputs=outputs)
+
+
+def hyperparameters(obj: Any, /) -> Values:
+    from evermodel.frameworks._keras import tuning
+
+    return tuning.hyperparameters(obj)
+
+
+def dimensions(obj: Any, /) -> tuple[Dimension, ...]:
+    from evermodel.frameworks._keras import tuning
+
+    return tuning.dimensions(obj)
+
+
+def with_hyperparameters(obj: Any, values: Values, /) -> Any:
+    """A newly initialised network of the same kind with other hyperparameters. Raises BadModel where it cannot be."""
+    from evermodel.frameworks._keras import tuning
+
+    return tuning.with_hyperparameters(obj, values)
 
 
 def logits(obj: Any, x: Any, /) -> Array | None:

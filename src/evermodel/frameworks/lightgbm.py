@@ -15,8 +15,10 @@ import numpy as np
 from evermodel.core.errors import BadData, BadModel, BadSetting, MissingExtra
 from evermodel.core.files import write_whole
 from evermodel.core.framework import Needs
+from evermodel.core.space import Dimension, Values
 from evermodel.core.table import Array
 from evermodel.core.training import Epoch, Training
+from evermodel.frameworks._lightgbm import tuning
 from evermodel.frameworks._lightgbm.native import MAGIC, Native, parse, side_by_side, to_text
 from evermodel.frameworks._lightgbm.recipe import class_count, parameters, task_of
 from evermodel.frameworks._pickled import SUFFIXES as SUFFIXES_OF_PICKLES
@@ -147,6 +149,22 @@ def rounds(obj: Any) -> int:
 
 def with_rounds(obj: Any, rounds: int) -> Any:
     return dataclasses.replace(_boosted(obj), rounds=rounds)
+
+
+def hyperparameters(obj: Any) -> Values:
+    return tuning.hyperparameters(_boosted(obj).booster.params, _boosted(obj).rounds)
+
+
+def dimensions(obj: Any) -> tuple[Dimension, ...]:
+    return tuning.dimensions(_boosted(obj).rounds)
+
+
+def with_hyperparameters(obj: Any, values: Values) -> Any:
+    """The booster as one that is trained anew with other hyperparameters; its trees are the old ones until then."""
+    parent = _boosted(obj)
+    copy = _booster(to_text(parent.native))
+    copy.params = tuning.overridden(parent.booster.params, values)
+    return dataclasses.replace(parent, booster=copy, rounds=int(values.get("rounds", parent.rounds)))
 
 
 def combined(objs: Sequence[Any], shares: Sequence[float]) -> Any:

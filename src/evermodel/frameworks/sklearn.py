@@ -12,10 +12,12 @@ import numpy as np
 from evermodel.core.errors import BadModel, BadSetting, MissingExtra, Unsafe
 from evermodel.core.files import write_whole
 from evermodel.core.framework import Needs, Task
+from evermodel.core.space import Dimension, Values
 from evermodel.core.table import Array
 from evermodel.core.training import Epoch, Training
 from evermodel.frameworks._pickled import SUFFIXES as PICKLES
 from evermodel.frameworks._pickled import names_package, unpickled
+from evermodel.frameworks._sklearn import tuning
 
 EXTRA = "sklearn"
 # Types of scikit-learn's own that skops does not trust by itself, and whose construction runs no code of a stranger.
@@ -171,6 +173,23 @@ def with_weights(obj: Any, weights: Sequence[Array]) -> Any:
     model = copy.deepcopy(obj)
     last = _last(model)
     last.coef_, last.intercept_ = (np.array(w, dtype=np.float64) for w in weights)
+    return model
+
+
+def hyperparameters(obj: Any) -> Values:
+    return tuning.hyperparameters(_last(obj))
+
+
+def dimensions(obj: Any) -> tuple[Dimension, ...]:
+    return tuning.dimensions(_last(obj))
+
+
+def with_hyperparameters(obj: Any, values: Values) -> Any:
+    """An unfitted clone with other hyperparameters in its last step; the steps before it are cloned too."""
+    from sklearn.base import clone
+
+    model = clone(obj)
+    _last(model).set_params(**tuning.settings(_last(model), values))
     return model
 
 

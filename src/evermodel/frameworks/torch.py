@@ -18,9 +18,10 @@ import numpy as np
 from evermodel.core.errors import BadModel, MissingExtra, Unsafe
 from evermodel.core.files import write_whole
 from evermodel.core.framework import Needs
+from evermodel.core.space import Dimension, Values
 from evermodel.core.table import Array
 from evermodel.core.training import Training
-from evermodel.frameworks._torch import archive, fitting, modules, predicting
+from evermodel.frameworks._torch import archive, fitting, modules, predicting, tuning
 from evermodel.frameworks._torch import widening as _widening
 from evermodel.frameworks._torch.program import Graph, Program
 
@@ -146,6 +147,19 @@ def with_weights(obj: Any, weights: Sequence[Array]) -> Any:
 def widened(obj: Any, *, inputs: int, outputs: int) -> Any:
     """More columns or classes; rows known before are predicted as before, to 0.00005 of a probability."""
     return _widening.widened(_program(obj), inputs=inputs, outputs=outputs)
+
+
+def hyperparameters(obj: Any) -> Values:
+    return tuning.hyperparameters(_program(obj))
+
+
+def dimensions(obj: Any) -> tuple[Dimension, ...]:
+    return tuning.dimensions(_program(obj))
+
+
+def with_hyperparameters(obj: Any, values: Values) -> Any:
+    """A network of another structure with newly drawn parameters. Raises BadModel where it has no hidden stack."""
+    return tuning.with_hyperparameters(_program(obj), values)
 
 
 def _program(obj: Any) -> Program:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,13 @@ from evermodel.core.errors import BadData, BadModel, BadSetting, MissingExtra
 from evermodel.core.files import write_whole
 from evermodel.core.framework import Needs
 from evermodel.core.output import softmax
+from evermodel.core.space import Dimension, Values
 from evermodel.core.table import Array
 from evermodel.core.training import Training
 from evermodel.frameworks._pickled import SUFFIXES as SUFFIXES_OF_PICKLES
 from evermodel.frameworks._pickled import names_package, unpickled
+from evermodel.frameworks._xgboost import tuning
+from evermodel.frameworks._xgboost.boosted import Boosted
 from evermodel.frameworks._xgboost.document import Document, mixed_leaves, parse, side_by_side, table_values, trees_of
 from evermodel.frameworks._xgboost.listening import listener
 from evermodel.frameworks._xgboost.recipe import ADAPTIVE, parameters, recipe_of, task_of
@@ -27,25 +29,6 @@ from evermodel.frameworks._xgboost.ubjson import is_ubjson
 EXTRA = "boost"
 SUFFIXES = (".ubj", ".json")
 FURTHER = 0.2  # share of the rounds that going on adds
-
-
-@dataclass(frozen=True)
-class Boosted:
-    """A booster with what its native file cannot hold: how it was trained, labels, the length of a fresh training.
-
-    ``rounds`` stays what it was at adoption while trees are added or put side by side: a refit must not grow with them.
-    """
-
-    booster: Any  # xgboost.Booster
-    recipe: Mapping[str, str]
-    tables: tuple[tuple[Any, ...], ...]  # categories behind the codes, if the model was trained on a frame
-    classes: tuple[Any, ...] | None
-    groups: int
-    rounds: int
-
-    @property
-    def width(self) -> int:
-        return int(self.booster.num_features())
 
 
 def owns(obj: Any) -> bool:
@@ -164,6 +147,21 @@ def rounds(obj: Any) -> int:
 
 def with_rounds(obj: Any, rounds: int) -> Any:
     return dataclasses.replace(_boosted(obj), rounds=rounds)
+
+
+def hyperparameters(obj: Any) -> Values:
+    return tuning.hyperparameters(_boosted(obj).recipe, _boosted(obj).rounds)
+
+
+def dimensions(obj: Any) -> tuple[Dimension, ...]:
+    return tuning.dimensions(_boosted(obj).rounds)
+
+
+def with_hyperparameters(obj: Any, values: Values) -> Any:
+    """The booster as one that is trained anew with other hyperparameters; its trees are the old ones until then."""
+    parent = _boosted(obj)
+    rounds = int(values.get("rounds", parent.rounds))
+    return dataclasses.replace(parent, recipe=tuning.overridden(parent.recipe, values), rounds=rounds)
 
 
 def combined(objs: Sequence[Any], shares: Sequence[float]) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-from evermodel.core.comparing import compare, margin_in_units, predicted
-from evermodel.core.judgement import Comparison, PairedScores, Reason
+from evermodel.core.comparing import compare, margin_in_units, margin_lean, predicted
+from evermodel.core.judgement import Comparison, PairedRows, PairedScores, Reason
 from evermodel.core.judging import level
 from evermodel.core.settings import In
 from evermodel.core.statistics import normal_quantile, rows_needed
@@ -32,15 +32,18 @@ def not_worse(
     promise holds on average over updates, no longer for a bad challenger after good ones.
     """
     sure = _surety(pair, margin, confidence, lend)
-    new = compare(pair.metric, pair.new, confidence=2 * sure - 1, seed=pair.seed)
-    found = _found("new", new, margin_in_units(pair.metric, margin, new.champion), sure)
+    new, bound = _compared(pair, pair.new, margin_lean(pair.metric, margin), sure)
+    found = _found("new", new, bound, margin_in_units(pair.metric, margin, new.champion), sure)
     if found.finding != "pass" or pair.past is None or not len(pair.past):
         return found
-    past = compare(pair.metric, pair.past, confidence=2 * confidence - 1, seed=pair.seed)
+    lean = PAST_MARGINS * margin_lean(pair.metric, margin)
+    if past_margin is not None:
+        lean = margin_lean(pair.metric, past_margin)
+    past, bound = _compared(pair, pair.past, lean, confidence)
     allowed = margin_in_units(pair.metric, margin, past.champion) * PAST_MARGINS
     if past_margin is not None:
         allowed = margin_in_units(pair.metric, past_margin, past.champion)
-    before = _found("past", past, allowed, confidence)
+    before = _found("past", past, bound, allowed, confidence)
     if before.finding == "pass":
         return Reason("not_worse", "pass", f"{found.text} {before.text}", new)
     if new.p_value < 1 - confidence and new.gain > max(0.0, -past.gain):
@@ -57,17 +60,24 @@ def _surety(pair: PairedScores, margin: float | None, confidence: float, lend: f
     return 1 - lend if mean - normal_quantile(confidence) * deviation > -allowed else sure
 
 
-def _found(which: str, c: Comparison, allowed: float, sure: float) -> Reason:
+def _compared(pair: PairedScores, rows: PairedRows, lean: float, sure: float) -> tuple[Comparison, Comparison]:
+    """The comparison as it is told, and the one whose interval is held against a margin that moves with the rows."""
+    plain = compare(pair.metric, rows, confidence=2 * sure - 1, seed=pair.seed)
+    bound = compare(pair.metric, rows, confidence=2 * sure - 1, seed=pair.seed, lean=lean) if lean else plain
+    return plain, bound
+
+
+def _found(which: str, c: Comparison, bound: Comparison, allowed: float, sure: float) -> Reason:
     words, most = described(c), size_of(c.metric, allowed)
     if math.isnan(c.difference):
         return Reason("not_worse", "invalid" if which == "new" else "hold", f"On the {which} rows {words}.", c)
-    if c.gain_low > -allowed:
+    if bound.gain_low > -allowed:
         return Reason("not_worse", "pass", f"On the {which} rows at most {most} worse, beyond doubt: {words}.", c)
-    if c.gain_high < -allowed:
+    if bound.gain_high < -allowed:
         return Reason("not_worse", "fail", f"On the {which} rows worse by more than {most}: {words}.", c)
     distance = c.gain + allowed
     if distance <= 0:  # the estimate itself is past the margin: what more rows would show is harm
         distance = -c.gain
-    needed = rows_needed(distance, c.standard_error, c.n, confidence=sure)
+    needed = rows_needed(distance, bound.standard_error, c.n, confidence=sure)
     text = f"On the {which} rows more than {most} of harm is not ruled out: {words}."
     return Reason("not_worse", "hold", with_rows(text, needed), c, needed)

@@ -6,15 +6,15 @@ import dataclasses
 import time as clock
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any
 
 import numpy as np
 
 from evermodel.core.cleaning import Cleaned, clean
 from evermodel.core.contract import Contract
-from evermodel.core.errors import AskedWrongly, BadModel, BadSetting, ContractBroken
+from evermodel.core.errors import AskedWrongly, BadModel, ContractBroken
 from evermodel.core.files import digest_file, disk_space
-from evermodel.core.framework import Framework, Needs, Task
+from evermodel.core.framework import Framework, Needs
 from evermodel.core.learning import learn_contract
 from evermodel.core.model import Model
 from evermodel.core.profile import profile
@@ -22,23 +22,23 @@ from evermodel.core.reading import scan
 from evermodel.core.store import Card, Move, Store
 from evermodel.core.table import Roles, Table
 from evermodel.core.transform import Transform
+from evermodel.loop.asked import Asked, checked_task
 from evermodel.loop.expectation import Tried, expected_input, refuse_blind
 from evermodel.loop.given_transform import read_transform
 from evermodel.loop.home import checked_name, event, now, open_home
 from evermodel.loop.memory import Memory, past_rows, remember
 from evermodel.loop.opening import open_model
-from evermodel.loop.results import Adopted
+from evermodel.loop.results import Adopted, Waiting
 from evermodel.loop.scoring import scores_of
 from evermodel.loop.versions import framework_name, load_folder, package_versions, put_version
-
-PARITY = 1e-5  # largest accepted difference between the file's predictions and the version's
+from evermodel.loop.waiting import PARITY, wait
 
 
 def adopt(
     model: Any,
     *,
-    data: Any,
     target: str,
+    data: Any = None,
     name: str | None = None,
     task: str = "auto",
     time: str | None = None,
@@ -53,12 +53,13 @@ def adopt(
     shuffled: bool = False,
     home: str | Path | None = None,
     stands_in: bool = False,
-) -> Adopted:
+) -> Adopted | Waiting:
     """Take in a deployed model, with rows like those it was trained on; version v1 is in service afterwards.
 
-    ``model`` is a file or a live object, ``data`` a file, URL or frame of labelled reference rows. What the model
-    expects of its input is found by its score on them, unless ``transform`` says it. ``shuffled``: the order of rows
-    means nothing. Raises BadModel, Unsafe, BadData; then nothing is changed.
+    ``model`` is a file or a live object, ``data`` a file, URL or frame of labelled reference rows; without them the
+    model waits, and its first update completes the adoption. What it expects of its input is found by its score,
+    unless ``transform`` says it. ``shuffled``: the order of rows means nothing. Raises BadModel, Unsafe, BadData;
+    then nothing is changed.
 
         $ evermodel adopt existing_model.h5 --data reference.csv --target subscribed
     """
@@ -68,10 +69,26 @@ def adopt(
     if store.at(called, "champion") is not None:
         raise AskedWrongly(f"There is a model {called!r} already.", "Give another --name, or 'evermodel update' it.")
     obj, framework = open_model(model, trust=trust, factory=factory)
-    roles = Roles(target, time, entity, weight, tuple(slices), tuple(inputs) if inputs else None, tuple(drop))
-    bare, cleaned = fit_contract(obj, framework, data, roles, task)
+    file = Path(model) if isinstance(model, (str, Path)) else None
+    asked = Asked(
+        Roles(target, time, entity, weight, tuple(slices), tuple(inputs) if inputs else None, tuple(drop)),
+        task,
+        shuffled,
+        Path(transform) if transform is not None else None,
+        file.name if file else "",
+        digest_file(file) if file else "",
+        stands_in,
+    )
+    if data is None:
+        return wait(store, called, obj, framework, asked)
+    return take(store, called, obj, framework, data, asked, began)
+
+
+def take(store: Store, called: str, obj: Any, framework: Framework, data: Any, asked: Asked, began: float) -> Adopted:
+    """An opened model becomes version and champion ``called``, with the reference rows ``data``."""
+    bare, cleaned = fit_contract(obj, framework, data, asked.roles, asked.task)
     table = cleaned.collect()
-    fed, tried = _fed(bare, table, transform)
+    fed, tried = _fed(bare, table, asked.transform)
     card = Card(
         called,
         "",
@@ -80,10 +97,10 @@ def adopt(
         packages=package_versions(),
         data={"reference": str(data) if isinstance(data, (str, Path)) else "live rows"},
         facts={
-            "shuffled": shuffled,
-            "stands_in": stands_in,
-            "source": Path(model).name if isinstance(model, (str, Path)) else "",
-            "source_digest": digest_file(Path(model)) if isinstance(model, (str, Path)) else "",
+            "shuffled": asked.shuffled,
+            "stands_in": asked.stands_in,
+            "source": asked.source,
+            "source_digest": asked.source_digest,
             "cleaning": cleaned.as_json(),
             "tried": [dataclasses.asdict(t) for t in tried[:8]],
             "profile": profile(table.frame.lazy(), fed.contract),
@@ -101,14 +118,6 @@ def fit_contract(obj: Any, framework: Framework, data: Any, roles: Roles, task: 
     said = checked_task(task) if task != "auto" else needs.task or "auto"
     contract = _with_classes_of(learn_contract(frame, roles, task=said), needs)
     return Model(contract, Transform(()), obj, framework), clean(frame, contract, labelled=True)
-
-
-def checked_task(task: str) -> Task:
-    """The task a user named. Raises BadSetting, listing those there are."""
-    for known in get_args(Task):
-        if task == known:
-            return cast(Task, known)
-    raise BadSetting(f"--task must be auto, {', '.join(get_args(Task))}. Got {task!r}.")
 
 
 def _with_classes_of(contract: Contract, needs: Needs) -> Contract:
@@ -135,9 +144,9 @@ def _with_classes_of(contract: Contract, needs: Needs) -> Contract:
     return dataclasses.replace(contract, classes=tuple(range(width)), task="binary" if width == 2 else "multiclass")
 
 
-def _fed(bare: Model, table: Table, given: str | Path | None) -> tuple[Model, tuple[Tried, ...]]:
+def _fed(bare: Model, table: Table, given: Path | None) -> tuple[Model, tuple[Tried, ...]]:
     if given is not None:
-        told = dataclasses.replace(bare, transform=read_transform(Path(given), bare))
+        told = dataclasses.replace(bare, transform=read_transform(given, bare))
         fed, tried = expected_input(told, table, only=told.transform)
     else:
         fed, tried = expected_input(bare, table)

@@ -40,6 +40,11 @@ def checked_name(name: str) -> str:
 def champion_of(store: Store, name: str) -> Card:
     """The card of the version in service. Raises NotFound, listing the models there are."""
     version = store.at(checked_name(name), "champion")
+    if version is None and store.at(name, "waiting") is not None:
+        raise AskedWrongly(
+            f"{name} waits for its first labelled rows: what its file expects is not known yet.",
+            f"'evermodel update {name} DATA' completes the adoption: its oldest rows stand in for the training rows.",
+        )
     if version is None:
         raise NotFound.among("model", name, store.models(), "'evermodel adopt' makes one.")
     return store.card(name, version)

@@ -67,6 +67,8 @@ def judge(
     if champion.version == challenger.version:
         raise AskedWrongly(f"{version} is the champion itself.", f"'evermodel show {name}' lists other versions.")
     first, second = load_version(store, champion), load_version(store, challenger)
+    contract = second.contract.with_classes(read_memory(store, name).classes)  # its codes are in the remembered rows
+    first, second = dataclasses.replace(first, contract=contract), dataclasses.replace(second, contract=contract)
     check_metric(metric, first.contract.task)
     rows = _rows(store, name, second, data)
     scores = pair(first, second, rows, None, metric=metric, series=not champion.facts.get("shuffled"))

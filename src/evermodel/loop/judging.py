@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
@@ -46,7 +48,7 @@ def slice_masks(table: Table) -> dict[str, Array]:
     return masks
 
 
-def earlier_comparisons(log: list[Event], change: str) -> tuple[Comparison, ...]:
+def earlier_comparisons(log: Sequence[Event], change: str) -> tuple[Comparison, ...]:
     """What former updates by the same change showed on their newest rows, newest first; evidence to pool."""
     told = [e.facts for e in reversed(log) if e.kind in ("promoted", "held", "rejected") and "evidence" in e.facts]
     return tuple(Comparison(**f["evidence"]) for f in told if f.get("change") == change)

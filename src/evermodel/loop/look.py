@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from evermodel.core.store import Card
-from evermodel.loop.home import card_of, champion_of, open_home
+from evermodel.core.store import Card, Store
+from evermodel.loop.home import card_of, champion_of, checked_name, open_home
 from evermodel.loop.results import Listing, plain
 
 
@@ -24,6 +24,12 @@ def models(*, home: str | Path | None = None) -> Listing:
             {"name": name, "serving": champion.version, "versions": len(cards), "framework": champion.framework,
              "created": champion.created}
         )  # fmt: skip
+    for name in sorted(set(store.models("waiting")) - set(store.models())):
+        card = store.cards(name)[-1]
+        rows.append(
+            {"name": name, "serving": "waits for rows", "versions": 1, "framework": card.framework,
+             "created": card.created}
+        )  # fmt: skip
     return Listing("models", rows)
 
 
@@ -34,9 +40,9 @@ def show(name: str, version: str | None = None, *, home: str | Path | None = Non
     """
     store = open_home(home)
     if version is not None:
-        card = card_of(store, name, version)
+        card = store.card(name, version) if _waits(store, name) else card_of(store, name, version)
         return Listing(f"{name} {card.version}", [{"what": k, "value": v} for k, v in _facts(card).items()])
-    champion = champion_of(store, name).version
+    champion = "" if _waits(store, name) else champion_of(store, name).version
     return Listing(name, [_version(card, champion) for card in store.cards(name)])
 
 
@@ -46,12 +52,17 @@ def log(name: str, *, home: str | Path | None = None) -> Listing:
     $ evermodel log churn
     """
     store = open_home(home)
-    champion_of(store, name)
+    if not _waits(store, name):
+        champion_of(store, name)
     rows = []
     for e in store.log(name):
         why = e.facts.get("reasons") or e.facts.get("notes") or [f"was {e.facts['was']}" if "was" in e.facts else ""]
         rows.append({"at": e.at, "what": e.kind, "version": e.facts.get("version"), "why": why[0] if why else ""})
     return Listing(f"log of {name}", rows)
+
+
+def _waits(store: Store, name: str) -> bool:
+    return store.at(checked_name(name), "champion") is None and store.at(name, "waiting") is not None
 
 
 def _version(card: Card, champion: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from evermodel.core.comparing import DEFAULT_METRIC, compare
 from evermodel.core.errors import EvermodelError
 from evermodel.core.judgement import PairedRows, PairedScores
 from evermodel.core.model import Model
-from evermodel.core.store import Store
+from evermodel.core.store import Event
 from evermodel.core.table import Array, Table
 from evermodel.core.training import Epoch
 from evermodel.loop.auto import Recipe
@@ -78,43 +79,46 @@ def _made(
     return Made(recipe, model, time.monotonic() - began, tuple(curve))
 
 
-def paired(store: Store, prepared: Prepared, made: Made, metric: str | None) -> PairedScores:
-    """Champion and challenger on the judged rows and on rows known before."""
-    log = store.log(prepared.card.name)
+def paired(log: Sequence[Event], prepared: Prepared, made: Made, rows: Table, metric: str | None) -> PairedScores:
+    """Champion and challenger on ``rows`` and on rows known before; ``log`` tells what former updates showed."""
     known = prepared.split()
     skills = [e.facts["skill"] for e in log if e.facts.get("skill") is not None]
     return pair(
         prepared.champion,
         made.model,
-        prepared.judging,
+        rows,
         prepared.past,
         metric=metric,
         earlier=earlier_comparisons(log, made.recipe.change),
         series=not prepared.card.facts.get("shuffled"),
-        trivial=trivial_predictions(made.model, known.kept or known.new, prepared.judging),
+        trivial=trivial_predictions(made.model, known.kept or known.new, rows),
         usual_skill=float(np.mean(skills)) if skills else None,
     )
 
 
-def candidates(prepared: Prepared, judged: Made, scores: PairedScores, context: Context) -> tuple[Candidate, ...]:
-    """What doing nothing, recalibrating only, the last value seen and the recipe scored on the judged rows."""
-    y, metric = scores.new.y, scores.metric
-    found = [Candidate("none", {}, _score(metric, y, scores.new.champion), 0.0)]
+def candidates(
+    prepared: Prepared, made: Sequence[Made], chosen: Made, rows: Table, metric: str, context: Context
+) -> tuple[Candidate, ...]:
+    """What doing nothing, recalibrating only, the last value seen and each challenger scored on ``rows``."""
+    y = chosen.model.target(rows)
+    found = [Candidate("none", {}, score_of(metric, y, prepared.champion.predict(rows.frame)), 0.0)]
     began = time.monotonic()
     try:
         light = context.change("recalibrate", [prepared.champion], prepared.split())
-        p = light.predict(prepared.judging.frame)
-        found.append(Candidate("recalibrate", {}, _score(metric, y, p), time.monotonic() - began))
+        p = light.predict(rows.frame)
+        found.append(Candidate("recalibrate", {}, score_of(metric, y, p), time.monotonic() - began))
     except EvermodelError as error:
         found.append(Candidate("recalibrate", {}, float("nan"), time.monotonic() - began, note=error.message))
     if not prepared.card.facts.get("shuffled") and prepared.new.roles.entity is None and len(y) > 1:
-        p = last_seen_predictions(judged.model, prepared.judging)
+        p = last_seen_predictions(chosen.model, rows)
         note = "each row's label must be known before the next row comes"
-        found.append(Candidate("last value seen", {}, _score(metric, y[1:], p), 0.0, note=note))
-    score = _score(metric, y, scores.new.challenger)
-    recipe = judged.recipe
-    return (*found, Candidate(recipe.change, recipe.settings, score, judged.seconds, chosen=True))
+        found.append(Candidate("last value seen", {}, score_of(metric, y[1:], p), 0.0, note=note))
+    for one in made:
+        score = score_of(metric, y, one.model.predict(rows.frame))
+        found.append(Candidate(one.recipe.change, one.recipe.settings, score, one.seconds, chosen=one is chosen))
+    return tuple(found)
 
 
-def _score(metric: str, y: Array, p: Array) -> float:
+def score_of(metric: str, y: Array, p: Array) -> float:
+    """One metric on one set of predictions."""
     return float(plugs.function("metrics", metric)(y, p))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -33,10 +34,15 @@ class Block:
 
 @dataclass(frozen=True)
 class Memory:
-    """Which blocks are remembered, oldest first; ``aside``: blobs of blocks set aside as data incidents."""
+    """Which blocks are remembered, oldest first; ``aside``: blobs of blocks set aside as data incidents.
+
+    ``classes``: the labels behind the class codes in the rows; the champion knows fewer where the update that brought
+    a new class was not promoted.
+    """
 
     blocks: tuple[Block, ...] = ()
     aside: tuple[str, ...] = ()
+    classes: tuple[Any, ...] = ()
     digest: str = field(default="", compare=False)
 
     @property
@@ -45,11 +51,11 @@ class Memory:
 
     def rows(self, store: Store, contract: Contract) -> Table | None:
         """All rows that may be trained on, oldest first, as the contract stands now; None if there are none."""
-        return _read(store, contract, [(b.number, b.rows) for b in self.blocks if b.n_rows])
+        return read_rows(store, contract, [(b.number, b.rows) for b in self.blocks if b.n_rows])
 
     def past(self, store: Store, contract: Contract) -> Table | None:
         """The rows of former blocks that nothing was trained on since they came."""
-        return _read(store, contract, [(b.number, b.past) for b in self.blocks if b.past and b.n_past])
+        return read_rows(store, contract, [(b.number, b.past) for b in self.blocks if b.past and b.n_past])
 
 
 def read_memory(store: Store, name: str) -> Memory:
@@ -58,14 +64,16 @@ def read_memory(store: Store, name: str) -> Memory:
     if digest is None:
         return Memory()
     raw = json.loads(store.blob(digest).read_text())
-    return Memory(tuple(Block(**b) for b in raw["blocks"]), tuple(raw["aside"]), digest)
+    blocks, classes = tuple(Block(**b) for b in raw["blocks"]), tuple(raw.get("classes", ()))
+    return Memory(blocks, tuple(raw["aside"]), classes, digest)
 
 
 def write_memory(store: Store, memory: Memory) -> Memory:
     """Stores the list of blocks as a blob; it counts once a name is moved to it."""
     staged = store.stage() / "memory.json"
-    staged.write_text(json.dumps({"blocks": [asdict(b) for b in memory.blocks], "aside": memory.aside}))
-    return Memory(memory.blocks, memory.aside, store.keep(staged))
+    blocks = [asdict(b) for b in memory.blocks]
+    staged.write_text(json.dumps({"blocks": blocks, "aside": memory.aside, "classes": memory.classes}))
+    return replace(memory, digest=store.keep(staged))
 
 
 def remember(store: Store, memory: Memory, table: Table, past: Array, source: str, most: int = MOST_ROWS) -> Memory:
@@ -76,8 +84,8 @@ def remember(store: Store, memory: Memory, table: Table, past: Array, source: st
     kept = table.rows(~past)
     block = Block(
         memory.next_number,
-        _write(store, kept.frame),
-        _write(store, table.rows(past).frame) if past.any() else None,
+        write_rows(store, kept.frame),
+        write_rows(store, table.rows(past).frame) if past.any() else None,
         len(kept),
         int(past.sum()),
         source,
@@ -86,7 +94,7 @@ def remember(store: Store, memory: Memory, table: Table, past: Array, source: st
     total = sum(b.n_rows for b in blocks)
     if total > most:
         blocks = tuple(_thinned(store, b, most / total, table.roles.target) for b in blocks)
-    return write_memory(store, Memory(blocks, memory.aside))
+    return write_memory(store, replace(memory, blocks=blocks))
 
 
 def past_rows(table: Table, seed: int) -> Array:
@@ -118,16 +126,18 @@ def _thinned(store: Store, block: Block, share: float, target: str | None) -> Bl
     else:
         keep = pl.col("__rank") < round(share * frame.height)
     thin = numbered.filter(keep).drop("__rank")
-    return Block(block.number, _write(store, thin), block.past, thin.height, block.n_past, block.source)
+    return Block(block.number, write_rows(store, thin), block.past, thin.height, block.n_past, block.source)
 
 
-def _write(store: Store, frame: pl.DataFrame) -> str:
+def write_rows(store: Store, frame: pl.DataFrame) -> str:
+    """Rows as an immutable blob; returns its digest."""
     staged = store.stage() / "rows.parquet"
     frame.write_parquet(staged)
     return store.keep(staged)
 
 
-def _read(store: Store, contract: Contract, parts: Sequence[tuple[int, str | None]]) -> Table | None:
+def read_rows(store: Store, contract: Contract, parts: Sequence[tuple[int, str | None]]) -> Table | None:
+    """Blobs of rows with their block numbers, one after the other, as the contract stands now; None of none."""
     if not parts:
         return None
     frames = [pl.read_parquet(store.blob(digest or "")) for _, digest in parts]

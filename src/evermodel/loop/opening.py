@@ -35,6 +35,15 @@ def open_model(source: Any, *, trust: str | Path | None = None, factory: str | N
     raise BadModel(f"{path.name} is no model file we know.", _kinds())
 
 
+def framework_of(source: Any) -> Framework | None:
+    """The framework that knows a file or a live object, by its look alone; None if none does."""
+    if not isinstance(source, (str, Path)):
+        return _owner(source)
+    path = Path(source).expanduser()
+    known = (plugs.module("frameworks", name) for name in plugs.names("frameworks"))
+    return next((f for f in known if path.is_file() and path.stat().st_size and f.opens(path)), None)
+
+
 def _read(framework: Framework, path: Path, trusted: bool, factory: str | None) -> Any:
     try:
         return framework.read(path, trust=trusted, factory=factory)

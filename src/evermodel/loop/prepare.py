@@ -38,9 +38,11 @@ class Prepared:
     kept: Table | None  # rows known before that may be trained on
     past: Table | None  # rows known before that nothing was trained on
     known: int
-    cleaned: Cleaned
-    differences: Differences
+    cleaned: Cleaned | None  # None: no new rows came, see known.py
+    differences: Differences | None
     source: str
+    known_only: bool = False
+    remarks: tuple[str, ...] = ()  # to be said before the judge's reasons
 
     @property
     def judging(self) -> Table:
@@ -60,6 +62,8 @@ def prepare(store: Store, name: str, data: Any, *, accept: Collection[str] = (),
     card = champion_of(store, name)
     memory = read_memory(store, name)
     champion = load_version(store, card)
+    contract = champion.contract.with_classes(memory.classes)  # its codes are in the remembered rows
+    champion = dataclasses.replace(champion, contract=contract)
     frame = scan(data)
     found = difference(champion.contract, frame)
     found.raise_refused(accept)
@@ -90,8 +94,8 @@ def data_facts(prepared: Prepared) -> dict[str, Any]:
         "judged": int(prepared.judged.sum()),
         "known_before": prepared.known,
         "kept": 0 if prepared.kept is None else len(prepared.kept),
-        "cleaning": prepared.cleaned.as_json(),
-        "differences": prepared.differences.as_json(),
+        "cleaning": prepared.cleaned.as_json() if prepared.cleaned else {},
+        "differences": prepared.differences.as_json() if prepared.differences else [],
     }
 
 

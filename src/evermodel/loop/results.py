@@ -31,6 +31,11 @@ class Shown(ABC):
         return json.dumps(plain(fields), indent=1)
 
 
+def number(value: float, form: str) -> str:
+    """A number as people read it; one that is not known says so."""
+    return format(value, form) if math.isfinite(value) else "not known"
+
+
 def plain(value: Any) -> Any:
     """The value as JSON can hold it: NaN and infinities become null, tuples lists, numpy numbers numbers."""
     if isinstance(value, Mapping):
@@ -62,11 +67,31 @@ class Adopted(Shown):
     seconds: float = 0.0
 
     def lines(self) -> list[str]:
-        scores = "  ".join(f"{k} {v:.4g}" for k, v in self.scores.items())
+        scores = "  ".join(f"{k} {number(v, '.4g')}" for k, v in self.scores.items())
         head = f"adopted {self.name} {self.version}: {self.framework}, {self.task}, {self.rows:,} reference rows"
         return [head, f"  expects  {self.expects}", f"  scores   {scores}",
                 f"  parity   largest difference to the file's own predictions {self.parity:.1e}",
                 *(f"  note     {n}" for n in self.notes)]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Waiting(Shown):
+    """A model kept without rows; its first update completes the adoption."""
+
+    name: str
+    version: str
+    framework: str
+    target: str
+    inputs: tuple[int, ...] | None  # shape of one row of input, where the model says it
+    outputs: int | None
+    parity: float  # largest difference between the file's predictions and the stored model's, on random input
+    notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        takes = "not known" if self.inputs is None else " x ".join(map(str, self.inputs)) + " numbers a row"
+        gives = "not known" if self.outputs is None else f"{self.outputs} numbers"
+        head = f"kept {self.name} {self.version}: {self.framework}, waits for rows with the column {self.target!r}"
+        return [head, f"  takes    {takes}; gives {gives}", *(f"  note     {n}" for n in self.notes)]
 
 
 @dataclass(frozen=True)
@@ -94,6 +119,19 @@ class Score:
 
 
 @dataclass(frozen=True)
+class SecondLook:
+    """What became of a challenger that a former update held, judged again with the new rows, pooled."""
+
+    version: str
+    change: str
+    decision: str
+    promoted: bool
+    metric: str
+    scores: Mapping[str, Mapping[str, Score]]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Updated(Shown):
     """What an update did: the decision, the two versions, why, and everything it considered."""
 
@@ -114,6 +152,7 @@ class Updated(Shown):
     in_service: str = ""  # the version in service afterwards
     training_seconds: float = 0.0  # of all that was trained, finishing included
     seconds: float = 0.0
+    second_look: SecondLook | None = None  # at the challenger that the update before held
 
     def lines(self) -> list[str]:
         said = {"promote": "promoted", "hold": "held", "reject": "rejected", "invalid": "not judged"}[self.decision]
@@ -121,7 +160,19 @@ class Updated(Shown):
         head = f"{said}: {self.name} {self.challenger or '(nothing made)'} ({made}) against {self.champion}"
         rows = score_lines(self.scores, self.metric)
         tail = [f"  saved    {self.saved} holds {self.in_service}"] if self.saved else []
-        return [head, *rows, *(f"  because  {r}" for r in self.reasons), f"  serving  {self.in_service}", *tail]
+        because = [f"  because  {r}" for r in self.reasons]
+        return [head, *rows, *because, *again_lines(self.second_look), f"  serving  {self.in_service}", *tail]
+
+
+def again_lines(again: SecondLook | None) -> list[str]:
+    """The second look in one line; its reasons are the update's own where it was promoted."""
+    if again is None:
+        return []
+    said = {"promote": "passes", "hold": "held again", "reject": "rejected", "invalid": "not judged"}[again.decision]
+    end = "" if again.promoted else " (it is not looked at a third time)"
+    score = again.scores["new"][again.metric]
+    moved = f"{again.metric} {difference(score)} n={score.n:,}"
+    return [f"  again    {again.version} ({again.change}), held before, on the rows of both: {said}, {moved}{end}"]
 
 
 def score_lines(scores: Mapping[str, Mapping[str, Score]], metric: str) -> list[str]:
@@ -131,8 +182,16 @@ def score_lines(scores: Mapping[str, Mapping[str, Score]], metric: str) -> list[
 
 
 def score_line(where: str, metric: str, s: Score) -> str:
-    change = f"{s.difference:+.4f} [{s.low:+.4f}, {s.high:+.4f}]"
-    return f"  {where:<5}{metric:<18} {s.champion:.4f} -> {s.challenger:.4f}  {change}  n={s.n:,}"
+    between = f"{number(s.champion, '.4f')} -> {number(s.challenger, '.4f')}"
+    return f"  {where:<5}{metric:<18} {between}  {difference(s)}  n={s.n:,}"
+
+
+def difference(s: Score) -> str:
+    """+0.0118 [+0.0020, +0.0216]; in words where the rows do not determine it."""
+    if not math.isfinite(s.difference):
+        return "difference not known"
+    interval = f"[{s.low:+.4f}, {s.high:+.4f}]" if math.isfinite(s.low + s.high) else "[interval not known]"
+    return f"{s.difference:+.4f} {interval}"
 
 
 @dataclass(frozen=True)
@@ -148,7 +207,7 @@ class Evaluated(Shown):
     seconds: float = 0.0
 
     def lines(self) -> list[str]:
-        scores = [f"  {k:<18} {v:.4f}" for k, v in self.scores.items()]
+        scores = [f"  {k:<18} {number(v, '.4f')}" for k, v in self.scores.items()]
         return [f"{self.name} {self.version} on {self.rows:,} rows", *scores, *(f"  note  {n}" for n in self.notes)]
 
 
@@ -212,4 +271,4 @@ class Listing(Shown):
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+    return "" if value is None else number(value, ".4f") if isinstance(value, float) else str(value)

@@ -14,7 +14,7 @@ from evermodel.core.cleaning import Cleaned, clean, in_batches
 from evermodel.core.difference import difference
 from evermodel.core.errors import AskedWrongly, BadModel, BadSetting, NotFound
 from evermodel.core.files import write_text, write_whole
-from evermodel.core.framework import Exporting
+from evermodel.core.framework import Exporting, Framework
 from evermodel.core.model import Model
 from evermodel.core.reading import scan
 from evermodel.core.table import Array, Table
@@ -97,9 +97,16 @@ def check_target(target: Path, model: Model | None = None) -> None:
     there = next(p for p in target.absolute().parents if p.exists())
     if not there.is_dir():
         raise NotFound(f"{there} is a file, not a folder.", "Give --to another place.")
-    if model is None or isinstance(model.framework, Exporting) or target.is_dir() or not target.suffix:
+    check_format(target, None if model is None else model.framework)
+
+
+def check_format(target: Path | None, framework: Framework | None) -> None:
+    """Raises BadSetting where ``framework`` writes no file of the suffix of ``target``; a folder always does."""
+    if target is None or framework is None or target.is_dir() or not target.suffix:
         return
-    formats = model.framework.suffixes()
+    if isinstance(framework, Exporting):
+        return
+    formats = framework.suffixes()
     if target.suffix not in formats:
         raise BadSetting(f"--to must end in {' or '.join(formats)} for this model. Got {target.name!r}.")
 

@@ -184,11 +184,18 @@ class SqlStore:
         with self._reading() as db:
             return [_from_json(text) for text in db.scalars(query)]
 
-    def models(self) -> list[str]:
-        """Names of models that have a champion."""
-        query = sa.select(ALIASES.c.name).where(ALIASES.c.alias == "champion").order_by(ALIASES.c.name)
+    def models(self, alias: str = "champion") -> list[str]:
+        """Names of models that have a champion, or another alias."""
+        query = sa.select(ALIASES.c.name).where(ALIASES.c.alias == alias).order_by(ALIASES.c.name)
         with self._reading() as db:
             return list(db.scalars(query))
+
+    def scratch(self, name: str) -> Path:
+        """A local folder for a model's unfinished work, such as the journal of a search; nothing points into it."""
+        folder = self.home / "scratch" / name
+        with disk_space(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def _folder(self, name: str, version: str) -> Path:
         return self.home / "versions" / name / version

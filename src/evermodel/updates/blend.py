@@ -13,7 +13,7 @@ from evermodel.core.framework import Weighted
 from evermodel.core.model import Model
 from evermodel.core.output import Output
 from evermodel.core.settings import In
-from evermodel.core.training import Epoch
+from evermodel.core.training import Epoch, of_member
 from evermodel.updates._blend.phases import BATCH, ROLES, Phase, finishing_phase, training_phase
 
 __all__ = ["blend", "cost"]
@@ -52,7 +52,7 @@ def blend(
     made: dict[str, Model] = {}
     heard = _numbered(ctx.on_epoch)
     for role, phase in phases.items():
-        told = dataclasses.replace(ctx, on_epoch=heard, seed=ctx.seed + 1000 * ROLES.index(role))
+        told = dataclasses.replace(ctx, on_epoch=of_member(heard, role), seed=ctx.seed + 1000 * ROLES.index(role))
         before = _before(parent, role)
         trained = _trained(_fresh(before, phase) if phase.fresh else before, phase, data, told)
         if told.training(trained, None).out_of_time() and phase.fresh and made:
@@ -142,6 +142,6 @@ def _output(parent: Model) -> Output:
 
 
 def _numbered(listen: Callable[[Epoch], None]) -> Callable[[Epoch], None]:
-    """Numbers the passes of all members on and on, so that they make one curve."""
+    """Numbers the passes of all members on and on: an epoch is told once."""
     count = iter(range(1, 1 << 30))
     return lambda epoch: listen(dataclasses.replace(epoch, number=next(count)))

@@ -27,6 +27,8 @@ def refit(
     mix: Annotated[float, In(0.0, 1.0)] = 0.0,
     epochs: Annotated[int | None, In(1, 10_000)] = None,
     batch_size: Annotated[int | None, In(1, 1_000_000)] = None,
+    learning_rate: Annotated[float | None, In(0.0, 10.0)] = None,
+    weight_decay: Annotated[float | None, In(0.0, 10.0)] = None,
 ) -> Model:
     """Train anew, from fresh parameters, on kept and new rows; normalisation and category codes are learnt anew too.
 
@@ -45,9 +47,8 @@ def refit(
     transform = transform.fitted(rows.frame)
     fresh = dataclasses.replace(champion, transform=transform).with_target_scale(champion.target(rows))
     weight = None if half_life is None else age_weights(rows, half_life, mix)
-    return fresh.fitted(
-        rows, ctx.training(fresh, data.tuning, epochs=epochs, batch_size=batch_size, weight=weight), fresh=True
-    )
+    told = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "weight_decay": weight_decay}
+    return fresh.fitted(rows, ctx.training(fresh, data.tuning, weight=weight, **told), fresh=True)
 
 
 def age_weights(rows: Table, half_life: float, mix: float = 0.0) -> Array | None:

@@ -192,6 +192,12 @@ def _notes(found: Known) -> list[str]:
             "Scores are of the judged model. The version stored is the same recipe finished: trained once more with "
             "the judged rows included."
         )
+    again = (card.facts.get("result") or {}).get("second_look")
+    if again and again["promoted"]:
+        notes.append(f"Held at first as {again['version']}, and judged again on the rows of both updates together.")
+    elif again:
+        said = DECIDED[again["decision"]][0]
+        notes.append(f"{again['version']}, held by the update before, was judged again with these rows: {said}.")
     if card.facts.get("stands_in"):
         notes.append("No training rows were given at adoption: the oldest new rows stood in for them.")
     if decision_of(card) == "":
@@ -201,8 +207,9 @@ def _notes(found: Known) -> list[str]:
 
 
 def _curves(card: Card) -> tuple[Picture, ...]:
-    drawn = [(what, pictures.learning_curve(card.curves, what)) for what in ("loss", "score")]
-    return tuple(Picture(what.capitalize(), svg) for what, svg in drawn if svg is not None)
+    drawn = [(what, *one) for what in ("loss", "score") for one in pictures.learning_curves(card.curves, what)]
+    return tuple(Picture(f"{what.capitalize()}{f' of {member!r}' if member else ''}", svg)
+                 for what, member, svg in drawn)  # fmt: skip
 
 
 def _pictures(facts: Mapping[str, Any], target: str) -> tuple[Picture, ...]:

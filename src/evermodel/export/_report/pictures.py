@@ -16,7 +16,23 @@ SHADES = 5
 SQUARE = {"width": 300.0, "height": 290.0}
 
 
-def learning_curve(curves: Sequence[Mapping[str, Any]], what: str) -> Markup | None:
+def learning_curves(curves: Sequence[Mapping[str, Any]], what: str) -> list[tuple[str, Markup]]:
+    """A drawing for each member, with its name, "" for a single model: all on one scale, epochs counted anew."""
+    members: dict[str, list[Mapping[str, Any]]] = {}
+    for e in curves:
+        members.setdefault(str(e.get("member") or ""), []).append(e)
+    drawn = []
+    for member, epochs in members.items():
+        first = 0.0 if len(members) == 1 else float(epochs[0]["number"]) - 1.0
+        drawing = learning_curve([{**e, "number": float(e["number"]) - first} for e in epochs], what, curves)
+        if drawing is not None:
+            drawn.append((member, drawing))
+    return drawn
+
+
+def learning_curve(
+    curves: Sequence[Mapping[str, Any]], what: str, on_scale_of: Sequence[Mapping[str, Any]] = ()
+) -> Markup | None:
     """``what`` ("loss" or "score") over epochs, on training rows and on the judged rows; None for fewer than two."""
     training: list[Point] = [(float(e["number"]), e.get(what)) for e in curves]
     watched: list[Point] = [(float(e["number"]), e.get(f"validation_{what}")) for e in curves]
@@ -24,7 +40,8 @@ def learning_curve(curves: Sequence[Mapping[str, Any]], what: str) -> Markup | N
     if len({x for x, _ in there}) < 2:
         return None
     ends = (min(x for x, _ in there), max(x for x, _ in there))
-    frame = Frame(ends, charts.padded(y for _, y in there))
+    heights = [e.get(key) for e in (on_scale_of or curves) for key in (what, f"validation_{what}")]
+    frame = Frame(ends, charts.padded(heights))
     parts = charts.axes(frame, "epoch", what)
     parts.append(charts.line(frame, training, "neutral", f"{what} on training rows"))
     parts.append(charts.line(frame, watched, "challenger", f"{what} on the judged rows, never trained on"))

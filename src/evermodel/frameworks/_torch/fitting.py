@@ -56,7 +56,7 @@ def _epochs(
 ) -> None:  # fmt: skip
     import torch
 
-    rows, target = rows_of(graph, x), torch.from_numpy(np.ascontiguousarray(y))
+    rows, target = rows_of(graph, x), torch.from_numpy(np.array(y))
     weight = None if training.weight is None else torch.from_numpy(np.asarray(training.weight, np.float32))
     for key in trainable:
         tensors[key].requires_grad_(True)
@@ -72,7 +72,8 @@ def _epochs(
         if not math.isfinite(losses[-1]):
             raise BadData("The loss is no longer a number.", "Use a smaller learning_rate, or look for wild values.")
         with torch.no_grad():
-            _adam(tensors, memory, trainable, gradients, _rate(training, number / len(batches)))
+            rate = _rate(training, number / len(batches))
+            _adam(tensors, memory, trainable, gradients, rate, training.weight_decay or 0.0)
         if number % per_epoch == 0 or number == len(batches):
             heard = _epoch(-(-number // per_epoch), float(np.mean(losses)), graph, tensors, x, y, training)
             training.on_epoch(dataclasses.replace(heard, seconds=time.monotonic() - began))
@@ -123,9 +124,9 @@ def _loss(graph: Graph, tensors: Mapping[str, Any], x: Any, y: Any, weight: Any,
 
 
 def _adam(
-    tensors: Mapping[str, Any], memory: dict[str, Any], keys: tuple[str, ...], gradients: Any, rate: float
+    tensors: Mapping[str, Any], memory: dict[str, Any], keys: tuple[str, ...], gradients: Any, rate: float, decay: float
 ) -> None:
-    """One step of Adam. Source: https://arxiv.org/abs/1412.6980"""
+    """One step of Adam, with decoupled weight decay. Sources: https://arxiv.org/abs/1412.6980 and 1711.05101"""
     import torch
 
     step = float(memory.get("step", torch.zeros(1))[0]) + 1
@@ -137,6 +138,8 @@ def _adam(
         first.mul_(BETAS[0]).add_(gradient, alpha=1 - BETAS[0])
         second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
         spread = (second / (1 - BETAS[1] ** step)).sqrt_().add_(TINY)
+        if decay:
+            tensors[key].mul_(1.0 - rate * decay)
         tensors[key].addcdiv_(first, spread, value=-rate / (1 - BETAS[0] ** step))
 
 

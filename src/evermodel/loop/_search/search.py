@@ -1,0 +1,182 @@
+"""The search itself: points in, scored trials out, each point once, bad ones given up early."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from evermodel.core.comparing import compare
+from evermodel.core.errors import BadData, BadModel, BadSetting
+from evermodel.core.judgement import PairedRows
+from evermodel.core.searching import Racing, Trial
+from evermodel.core.space import Space, Values, same
+from evermodel.core.table import Array
+from evermodel.loop._search.fits import Fit, Fits, Watch, at_share
+from evermodel.loop._search.study import Study, point_key
+
+SAME_POINT = 3  # times in a row that a sampler may ask for a known point before we choose a neighbour
+
+
+@dataclass
+class Runs:
+    """A ``Search`` over one study. ``hear`` is told of each finished trial."""
+
+    space: Space
+    fits: Fits
+    study: Study
+    most: int
+    seed: int = 0
+    hear: Callable[[Trial], None] = lambda trial: None
+    _first: dict[int, Array] = field(default_factory=dict)  # fold -> predictions of the first whole trial
+
+    def over(self) -> bool:
+        known = len({point_key(t.values) for t in self.trials() if t.state != "failed"})
+        everything = self.space.size is not None and known >= self.space.size
+        return everything or self.fits.out_of_time() or self.study.begun() >= self.most
+
+    def trials(self) -> Sequence[Trial]:
+        return self.study.trials()
+
+    def known(self, values: Values) -> Trial | None:
+        """The finished trial of an equal point."""
+        key = point_key(values)
+        found = [t for t in self.trials() if t.state != "failed" and point_key(t.values) == key]
+        return max(found, key=lambda t: (t.state == "whole", t.score)) if found else None
+
+    def best(self) -> Trial | None:
+        whole = [t for t in self.trials() if t.state == "whole"]
+        return max(whole, key=lambda t: (t.score, -t.number)) if whole else None
+
+    def run(self, values: Values, /, *, racing: Racing | None = None, note: str = "") -> Trial:
+        """Trains and scores a point that a tuner chose; one that is known is told again and costs nothing."""
+        known = self.known(values)
+        if known is not None and (known.state == "whole" or racing is not None):
+            return known
+        if values not in self.space:  # the deployed values may stand outside
+            trial, _ = self._scored(values, racing, note)
+            self.study.add(trial)
+            self.hear(trial)
+            return trial
+        return self._told(self.study.begin(values), values, racing, note)
+
+    def step(self, sampler: Any, /, *, racing: Racing | None = None) -> Trial:
+        """Trains and scores a point that an Optuna sampler chose, or a neighbour of the best where that is known."""
+        for _ in range(SAME_POINT):
+            asked, values = self.study.ask(sampler)
+            known = self.known(values)
+            if known is None:
+                return self._told(asked, values, racing, "")
+            self.study.study.tell(asked, known.score)
+        return self.run(self._neighbour(), racing=racing)
+
+    def _told(self, asked: Any, values: Values, racing: Racing | None, note: str) -> Trial:
+        trial, curve = self._scored(values, racing, note)
+        trial = dataclasses.replace(trial, number=asked.number)
+        self.study.finish(asked, trial, curve)
+        self.hear(trial)
+        return trial
+
+    def _scored(self, values: Values, racing: Racing | None, note: str) -> tuple[Trial, Any]:
+        began, fits = time.monotonic(), list[Fit]()
+        best = self.best()
+        state: Any = "whole"
+        try:
+            for fold in range(len(self.fits.folds)):
+                watch = self._watch(best, racing) if fold == 0 else None
+                fits.append(self.fits.fit(values, fold, watch))
+                self._measure_noise(fold, fits[-1])
+                if fits[-1].stopped or (racing is not None and self._behind(fits, best, racing)):
+                    state = "stopped"
+                    break
+                if self.fits.out_of_time() and fold + 1 < len(self.fits.folds):
+                    state, note = "failed", "out of time"
+                    break
+        except (BadModel, BadData, BadSetting) as error:
+            state, note = "failed", error.message
+        scores = [f.score for f in fits]
+        score = float(np.mean(scores)) if scores else float("nan")
+        if not math.isfinite(score):
+            state, score, note = "failed", 0.0, note or "the score is not a number"
+        epochs = sum(f.epochs for f in fits)
+        trial = Trial(
+            len(self.trials()), dict(values), score, state, tuple(scores), epochs, time.monotonic() - began, note
+        )
+        return trial, fits[0].curve if fits else ()
+
+    def _watch(self, best: Trial | None, racing: Racing | None) -> Watch | None:
+        """Gives a training up where it trails the best's curve by more than that one still gained, and the slack."""
+        curve = self.study.curve_of(best.number) if best is not None else ()
+        if racing is None or best is None or len(curve) < 2:
+            return None
+        last = curve[-1][1]
+
+        def trails(share: float, score: float) -> bool:
+            if share < racing.first - 1e-9:
+                return False
+            then = at_share(curve, share)
+            return score < then - max(0.0, last - then) - racing.slack
+
+        return trails
+
+    def _behind(self, fits: list[Fit], best: Trial | None, racing: Racing) -> bool:
+        """Whether the folds so far trail the best's by more than chance allows; never asked after the last."""
+        if best is None or len(fits) >= len(self.fits.folds) or len(best.folds) < len(fits):
+            return False
+        noise = self.study.noted("noise")
+        gap = float(np.mean(best.folds[: len(fits)])) - float(np.mean([f.score for f in fits]))
+        return noise is not None and gap > racing.sure * float(noise) / math.sqrt(len(fits))
+
+    def _measure_noise(self, fold: int, fit: Fit) -> None:
+        """The standard error of a difference between two points on one fold's rows, once, from the first two."""
+        if fold != 0 or fit.predictions is None or self.study.noted("noise") is not None:
+            return
+        if 0 not in self._first:
+            self._first[0] = fit.predictions
+            return
+        valid = self.fits.folds[0].valid
+        y = self.fits.base.target(valid)
+        if self._first[0].shape != fit.predictions.shape or not len(y):
+            return
+        found = compare(self.fits.metric, PairedRows(y, self._first[0], fit.predictions)).standard_error
+        if math.isfinite(found) and found > 0:
+            self.study.note("noise", found)
+
+    def _neighbour(self) -> Values:
+        """An unknown point close to the best one, drawn evenly among the closest."""
+        random = np.random.default_rng(self.seed + self.study.begun())
+        best = self.best()
+        start = dict(best.values) if best is not None else {}
+        drawn = [_changed(self.space, start, random, changes) for changes in (1, 1, 1, 2, 2, 3) for _ in range(20)]
+        unknown = next((v for v in drawn if self.known(v) is None), None)
+        if unknown is None and self.space.size is not None and self.space.size <= 100_000:
+            unknown = next((v for v in self.space.points() if self.known(v) is None), None)
+        return unknown if unknown is not None else drawn[0]
+
+
+def _changed(space: Space, start: Values, random: np.random.Generator, changes: int) -> dict[str, Any]:
+    """The point with so many of its dimensions drawn anew, ordered choices and numbers a step away."""
+    chosen = {d.name for d in random.permutation(np.array(list(space), dtype=object))[:changes]}
+    found: dict[str, Any] = {}
+    for d in space:
+        now = start.get(d.name)
+        if now is not None and now in d and d.name not in chosen:
+            found[d.name] = now
+        elif d.kind == "choice":
+            at = next(
+                (i for i, c in enumerate(d.choices) if now is not None and same(c, now)),
+                int(random.integers(len(d.choices))),
+            )
+            near = [c for i, c in enumerate(d.choices) if abs(i - at) <= 1] if now is not None else list(d.choices)
+            found[d.name] = near[int(random.integers(len(near)))]
+        else:
+            ends = (math.log(d.low), math.log(d.high)) if d.log else (d.low, d.high)
+            value = float(random.uniform(*ends))
+            value = math.exp(value) if d.log else value
+            found[d.name] = round(value) if d.kind == "int" else min(max(value, d.low), d.high)
+    return found

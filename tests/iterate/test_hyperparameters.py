@@ -1,0 +1,130 @@
+"""Hyperparameters of each framework: read as deployed, changed, and there after training."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from evermodel.core import plugs
+from evermodel.core.errors import BadModel
+from evermodel.core.training import Training
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(240, 4)).astype("float32")
+Y = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0.5)
+TOLD = Training(epochs=3, classes=(0, 1, 2), seed=1)
+CHANGES = [
+    {"hidden_layers": 1}, {"hidden_layers": 4}, {"units": 24}, {"dropout": 0.4}, {"dropout": 0.0},
+    {"hidden_layers": 3, "units": 12, "dropout": 0.2},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["keras", "torch"])
+@pytest.mark.parametrize("values", CHANGES, ids=str)
+def test_a_network_is_edited_and_trains(kind, values, request):
+    network, plug = request.getfixturevalue(f"{kind}_network"), plugs.module("frameworks", kind)
+    before = plug.hyperparameters(network)
+    assert (before["hidden_layers"], before["units"], before["dropout"]) == (2, 16, pytest.approx(0.1))
+    made = plug.with_hyperparameters(network, values)
+    found = plug.hyperparameters(made)
+    assert {k: found[k] for k in values} == pytest.approx(values)
+    trained = plug.fit(made, X, Y, TOLD, fresh=True)
+    p = plug.predict(trained, X)
+    assert p.shape == (240, 3)
+    assert np.isfinite(p).all()
+    again = plug.predict(plug.fit(plug.with_hyperparameters(network, values), X, Y, TOLD, fresh=True), X)
+    assert np.array_equal(p, again)
+    assert plug.hyperparameters(network) == before
+
+
+@pytest.mark.parametrize("kind", ["keras", "torch"])
+def test_an_edited_network_is_stored_and_comes_back(kind, request, tmp_path):
+    network, plug = request.getfixturevalue(f"{kind}_network"), plugs.module("frameworks", kind)
+    made = plug.with_hyperparameters(network, {"hidden_layers": 3, "units": 10, "dropout": 0.3})
+    made = plug.fit(made, X, Y, TOLD, fresh=True)
+    plug.save(made, tmp_path)
+    back = plug.load(tmp_path)
+    assert np.array_equal(plug.predict(back, X), plug.predict(made, X))
+    assert plug.hyperparameters(back) == plug.hyperparameters(made)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
+def test_a_keras_network_takes_another_optimizer(optimizer, keras_network):
+    plug = plugs.module("frameworks", "keras")
+    values = {"optimizer": optimizer, "learning_rate": 0.01, "weight_decay": 0.001}
+    made = plug.fit(plug.with_hyperparameters(keras_network, values), X, Y, TOLD, fresh=True)
+    found = plug.hyperparameters(made)
+    assert found["optimizer"] == optimizer
+    assert found["learning_rate"] == pytest.approx(0.01)
+    assert found["weight_decay"] == pytest.approx(0.001)
+
+
+def test_a_network_that_branches_keeps_its_structure():
+    import keras
+
+    plug = plugs.module("frameworks", "keras")
+    x = keras.Input((4,))
+    out = keras.layers.Add()([keras.layers.Dense(8, "relu")(x), keras.layers.Dense(8, "tanh")(x)])
+    model = keras.Model(x, keras.layers.Dense(3, "softmax")(out))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    assert "units" not in {d.name for d in plug.dimensions(model)}
+    assert plug.hyperparameters(plug.with_hyperparameters(model, {"learning_rate": 0.02}))[
+        "learning_rate"
+    ] == pytest.approx(0.02)
+    with pytest.raises(BadModel, match="structure cannot be tuned"):
+        plug.with_hyperparameters(model, {"units": 4})
+
+
+@pytest.mark.parametrize("kind", ["lightgbm", "xgboost"])
+def test_a_booster_is_trained_by_other_values(kind):
+    plug, y = plugs.module("frameworks", kind), (Y > 0).astype(int)
+    if kind == "lightgbm":
+        import lightgbm
+
+        settings = {"objective": "binary", "verbose": -1, "num_leaves": 7, "learning_rate": 0.05}
+        model = lightgbm.train(settings, lightgbm.Dataset(X, y), 12)
+        assert plug.hyperparameters(model)["num_leaves"] == 7
+        values = {"num_leaves": 3, "learning_rate": 0.2, "rounds": 5, "bagging_fraction": 0.7}
+    else:
+        import xgboost
+
+        model = xgboost.train({"objective": "binary:logistic", "max_depth": 3, "eta": 0.05}, xgboost.DMatrix(X, y), 12)
+        assert plug.hyperparameters(model)["max_depth"] == 3
+        values = {"max_depth": 1, "learning_rate": 0.2, "rounds": 5, "subsample": 0.7}
+    assert plug.hyperparameters(model)["learning_rate"] == pytest.approx(0.05, rel=1e-3)
+    assert plug.hyperparameters(model)["rounds"] == 12
+    made = plug.fit(plug.with_hyperparameters(model, values), X, y, Training(classes=(0, 1), seed=1), fresh=True)
+    assert {k: plug.hyperparameters(made)[k] for k in values} == pytest.approx(values, rel=1e-4)
+    assert plug.rounds(made) == 5
+    assert set(plug.hyperparameters(made)) <= {d.name for d in plug.dimensions(made)}
+
+
+def test_an_estimator_behind_a_pipeline():
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    plug = plugs.module("frameworks", "sklearn")
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=3.0)).fit(X, Y)
+    assert plug.hyperparameters(model) == {"C": 3.0}
+    made = plug.fit(plug.with_hyperparameters(model, {"C": 0.01}), X, Y, Training(classes=(0, 1, 2)), fresh=True)
+    assert plug.hyperparameters(made) == {"C": 0.01}
+    assert np.abs(made[-1].coef_).sum() < np.abs(model[-1].coef_).sum()
+    assert plug.hyperparameters(model) == {"C": 3.0}
+
+
+@pytest.mark.parametrize("name", ["sklearn", "lightgbm", "xgboost", "keras", "torch"])
+def test_every_framework_of_plain_models_can_be_tuned(name):
+    from evermodel.core.framework import Tunable
+
+    assert isinstance(plugs.module("frameworks", name), Tunable)
+
+
+def test_usual_ranges_name_parameters_that_estimators_have():
+    import sklearn.utils
+
+    from evermodel.frameworks._sklearn.tuning import DIMENSIONS
+
+    known = dict(sklearn.utils.all_estimators())
+    for name, dims in DIMENSIONS.items():
+        assert {d.name for d in dims} <= set(known[name]().get_params()), name
