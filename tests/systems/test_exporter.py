@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import signal
@@ -81,6 +82,22 @@ def test_a_token_file_must_hold_a_token(held, quiet, tmp_path):
     answer = ask(["metrics", "m", "--token-file", str(tmp_path / "token")], quiet.home)
     assert answer.code == 2
     assert "16" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("package", "typed"),
+    [("prometheus_client", ["metrics", "--once"]), ("prometheus_client", ["metrics", "--port", "0"]),
+     ("prometheus_client", ["metrics", "--push", "http://127.0.0.1:1"]), ("nagiosplugin", ["check", "m"]),
+     ("grafana_foundation_sdk", ["integrate", "grafana", "--to", "x"])],
+)  # fmt: skip
+def test_a_missing_extra_says_what_to_type(package, typed, quiet, monkeypatch, tmp_path):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == package else find(name, *rest))
+    monkeypatch.chdir(tmp_path)
+    answer = ask(typed, None if typed[0] == "integrate" else quiet.home)
+    assert answer.code == (3 if typed[0] == "check" else 2)
+    assert 'pip install "evermodel[monitor]"' in answer.out + answer.err
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_command_serves_until_it_is_told_to_stop(program, quiet):

@@ -181,6 +181,19 @@ def test_what_is_pushed_is_what_prometheus_sees(gate, home, tmp_path):
     said("metrics", "m", "--push", gate.url, "--job", "nightly", "--delete", home=home)
 
 
+def test_watch_pushes_what_it_has_just_seen(gate, home, tmp_path):
+    rows(500, 33).write_csv(tmp_path / "new.csv")
+    answer = ask(["watch", "m", str(tmp_path / "new.csv"), "--push", gate.url, "--json"], home)
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out)["counters"]["predictions"] == 3500
+    assert [x for x in pushed(gate) if x.startswith("evermodel_rows_total") and x.endswith(" 3500")]
+    said("metrics", "m", "--push", gate.url, "--delete", home=home)
+    nobody = f"http://127.0.0.1:{servers.free_port()}"
+    answer = ask(["watch", "m", str(tmp_path / "new.csv"), "--push", nobody], home)
+    assert (answer.code, "not reached" in answer.err) == (1, True)
+    assert "3,500 rows" in answer.out, "what was seen is kept, and said"
+
+
 def test_a_gateway_that_is_not_there_or_refuses_is_said(gate, quiet):
     nobody = f"http://127.0.0.1:{servers.free_port()}"
     for url, says in ((nobody, "not reached"), (f"{gate.url}/nowhere", "404"), ("file:///etc/passwd", "URL")):
