@@ -2,9 +2,9 @@
 
     python bench/alert_end_to_end.py [--times 3]
 
-A real model under a real ``watch``; real Prometheus, Alertmanager and Nagios Core (as 'sh scripts/parts' gets them), all
-with intervals of one second, so that what is timed is the path and not the waiting that a user chooses. Bar: the webhook
-within 10 s of the rows' arrival, Nagios CRITICAL within 10 s.
+A real model under a real ``watch``; real Prometheus, Alertmanager and Nagios Core (as 'sh scripts/parts' gets them),
+all with intervals of one second, so that what is timed is the path and not the waiting that a user chooses. Bar: the
+webhook within 10 s of the rows' arrival, Nagios CRITICAL within 10 s.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-import evermodel
-from scripts import servers
-from tests.cli.ground import make_ground
-from tests.loop.conftest import rows
+import evermodel  # noqa: E402
+from scripts import servers  # noqa: E402
+from tests.cli.ground import make_ground  # noqa: E402
+from tests.loop.conftest import rows  # noqa: E402
 
 BAR = 10.0
 STEPS = ("watch returns", "metric exported", "Prometheus has it", "Alertmanager has it", "webhook received",

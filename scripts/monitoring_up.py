@@ -36,11 +36,16 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     ports = {kind: chosen(port, free=given.free_ports) for kind, port in PORTS.items()}
     folder = Path(given.to).absolute() / time.strftime("run-%Y%m%d-%H%M%S")
-    with ExitStack() as up, suppress(KeyboardInterrupt):
-        say(f"Everything is in {folder}. Ctrl-C ends it.")
-        home, batches = deployed(folder)
-        start(up, folder, home, ports)
-        flow(home, batches, given.every, given.seconds, f"http://127.0.0.1:{ports['pushgateway']}")
+    with ExitStack() as up:
+        try:
+            say(f"Everything is in {folder}. Ctrl-C ends it.")
+            home, batches = deployed(folder)
+            start(up, folder, home, ports)
+            flow(home, batches, given.every, given.seconds, f"http://127.0.0.1:{ports['pushgateway']}")
+        except KeyboardInterrupt:
+            say("Stopping.")
+        for signaled in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not leave a server behind
+            signal.signal(signaled, signal.SIG_IGN)
     say("All stopped.")
 
 
