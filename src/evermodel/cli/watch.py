@@ -22,8 +22,19 @@ ALARM = 20
 @click.option("--id", metavar="COLUMN", help="The column that says which row is which.")
 @click.option("--version", help="The version that predicted the rows, if not the one in service.")
 @click.option("--false-alarms", type=float, help="Chance of any false alarm over the monitor's life [0.01].")
+@click.option("--push", "gateway", metavar="URL", help="Push the metrics to this Pushgateway afterwards.")
+@click.option("--job", default="model_performance", show_default=True, help="With --push: the job's name there.")
 @home_and_json
-def watch(name: str, data: str | None, home: str | None, as_json: bool, once: bool, **given: Any) -> None:
+def watch(
+    name: str,
+    data: str | None,
+    home: str | None,
+    as_json: bool,
+    once: bool,
+    gateway: str | None,
+    job: str,
+    **given: Any,
+) -> None:
     """Take in rows in service; say how good the model is and what changed. Exit code 0: quiet, 20: an alarm is open.
 
     DATA holds rows with predictions (as predict writes them) or rows the model then predicts.
@@ -31,7 +42,10 @@ def watch(name: str, data: str | None, home: str | None, as_json: bool, once: bo
     \b
     Example:
       evermodel watch churn march.parquet --labels answers.csv
+      evermodel watch churn march.parquet --push http://localhost:9091
     """
     result = evermodel.watch(name, data, home=home, **given)
     say(result, as_json)
+    if gateway:
+        click.echo(str(evermodel.push(name, to=gateway, job=job, home=home)), err=True)
     raise SystemExit(ALARM if result.alarm else 0)
