@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import click
@@ -11,6 +12,7 @@ from evermodel.cli.options import home_and_json
 from evermodel.cli.show import say
 
 ALARM = 20
+EVERY = 5.0  # seconds between two looks of --follow
 
 
 @click.command()
@@ -44,8 +46,22 @@ def watch(
       evermodel watch churn march.parquet --labels answers.csv
       evermodel watch churn march.parquet --push http://localhost:9091
     """
+    if not once and not data:
+        raise click.UsageError("--follow needs DATA: a file that is written anew, or a folder that gets new files.")
     result = evermodel.watch(name, data, home=home, **given)
+    _tell(result, name, gateway, job, home, as_json)
+    while not once:
+        before = result.monitored.counters
+        time.sleep(EVERY)
+        result = evermodel.watch(name, data, home=home, **given)
+        after = result.monitored.counters
+        if any(after.get(k) != before.get(k) for k in ("predictions", "labels", "alarms")):
+            _tell(result, name, gateway, job, home, as_json)
+    raise SystemExit(ALARM if result.alarm else 0)
+
+
+def _tell(result: Any, name: str, gateway: str | None, job: str, home: str | None, as_json: bool) -> None:
+    """Prints what was seen, and pushes it where that was asked."""
     say(result, as_json)
     if gateway:
         click.echo(str(evermodel.push(name, to=gateway, job=job, home=home)), err=True)
-    raise SystemExit(ALARM if result.alarm else 0)

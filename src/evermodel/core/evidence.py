@@ -8,25 +8,38 @@ in whatever order late rows come, since the counts of a look only add up.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from evermodel.core.table import Array
 
 CENTRED = (0.5, 20.0, 150.0)  # concentrations a bin of what the rows may have become: anything, near, very near
-RISES = (0.01, 0.02, 0.04, 0.08, 0.16)  # of the error, absolute: one-sided, an improvement is no alarm
+RISES = (0.02, 0.05, 0.1, 0.2)  # of the error, absolute: one-sided, an improvement is no alarm
+SHIFTED = 10
 _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680)
 
 
 def log_gamma(x: Array) -> Array:
     """log of the gamma function for x > 0, to 1e-12; numpy has none."""
     x = np.asarray(x, dtype=np.float64)
-    z = x + 8.0
-    product = np.ones_like(x)
-    for i in range(8):
-        product = product * (x + i)
-    series = sum(c / z ** (2 * i + 1) for i, c in enumerate(_STIRLING))
-    return np.asarray((z - 0.5) * np.log(z) - z + 0.5 * math.log(2 * math.pi) + series - np.log(product))
+    small = x < SHIFTED
+    if not small.any():
+        return _stirling(x)
+    z = x[small]
+    product = z.copy()
+    for i in range(1, SHIFTED):
+        product *= z + i
+    out = _stirling(np.where(small, x + SHIFTED, x))
+    out[small] -= np.log(product)
+    return out
+
+
+def _stirling(z: Array) -> Array:
+    inverse = 1.0 / z
+    square = inverse * inverse
+    series = inverse * (_STIRLING[0] + square * (_STIRLING[1] + square * (_STIRLING[2] + square * _STIRLING[3])))
+    return np.asarray((z - 0.5) * np.log(z) - z + (0.5 * math.log(2 * math.pi)) + series)
 
 
 def log_polya(counts: Array, weights: Array) -> Array:
@@ -42,41 +55,64 @@ def start_weights(t: int) -> Array:
     return np.asarray(1.0 / ((s + 1.0) * np.log(s + 1.0) ** 2) / 2.2)  # the series adds up to 2.11
 
 
-def drift_evidence(looks: Array, reference: Array) -> Array:
-    """Log e-value after all looks (…, T, K) that a column's rows are as the reference (…, K), a change at any look.
+def drift_path(looks: Array, reference: Array) -> Array:
+    """Log e-value (T,) after each of the looks (T, K) that a column's rows are as the reference (K,).
 
     ``reference``: gaps between order statistics a bin (their shares are then exactly Dirichlet, for any continuous
-    column), or reference rows a category. Leading axes are streams or columns. O(T K).
+    column), or reference rows a category. A change may have begun with any look. O(T^2 K).
     """
-    before, after, whole = _split(looks)
-    known = np.asarray(reference, dtype=np.float64)
+    return _path(looks, np.asarray(reference, dtype=np.float64), _spread)
+
+
+def rise_path(looks: Array, reference: Array) -> Array:
+    """Log e-value (T,) after each of the looks (T, 2) of (errors, rows right) that errors are no more frequent.
+
+    ``reference`` (2,): errors and rows right before, each at least a half. One-sided: fewer errors are no evidence.
+    """
+    return _path(looks, np.asarray(reference, dtype=np.float64), _risen)
+
+
+def drift_evidence(looks: Array, reference: Array) -> float:
+    """The same after all looks alone; O(T K)."""
+    return float(_path(looks, np.asarray(reference, dtype=np.float64), _spread, last=True)[-1])
+
+
+def rise_evidence(looks: Array, reference: Array) -> float:
+    """The same after all looks alone; O(T)."""
+    return float(_path(looks, np.asarray(reference, dtype=np.float64), _risen, last=True)[-1])
+
+
+def _spread(known: Array) -> Array:
+    """What the rows may have become (A, T, K), given all that was known (T, K) before each start."""
     shares = known / known.sum(axis=-1, keepdims=True)
-    bins = known.shape[-1]
-    null = log_polya(whole, known)
-    past = log_polya(before, known[..., None, :])
-    became = [log_polya(after, (c * bins * shares)[..., None, :]) for c in CENTRED]
-    changed = np.logaddexp.reduce(np.stack(became), axis=0) - math.log(len(CENTRED))
-    return _mixed(past + changed, null)
+    return np.stack([c * known.shape[-1] * shares for c in CENTRED])
 
 
-def rise_evidence(looks: Array, reference: Array, rises: tuple[float, ...] = RISES) -> Array:
-    """Log e-value after all looks (…, T, 2) of (errors, rows right) that errors are not more frequent than before.
+def _risen(known: Array) -> Array:
+    total = known.sum(axis=-1, keepdims=True)
+    share = np.stack([np.minimum(known[:, :1] / total + rise, 1.0 - 0.5 / total) for rise in RISES])
+    return np.asarray(np.concatenate([share * total, (1.0 - share) * total], axis=-1))
 
-    ``reference`` (…, 2): errors and rows right among the reference rows, each at least a half. One-sided: a rarer
-    error is no evidence. O(T).
+
+def _path(looks: Array, reference: Array, alternatives: Callable[[Array], Array], *, last: bool = False) -> Array:
+    """Mixes over starts and alternatives. Before its start, rows are as the reference; what they were like then
+    sharpens the alternative, which may depend on all that came before it.
     """
-    before, after, whole = _split(looks)
-    known = np.asarray(reference, dtype=np.float64)
-    total = known.sum(axis=-1)
-    null = log_polya(whole, known)
-    past = log_polya(before, known[..., None, :])
-    became = []
-    for rise in rises:
-        share = np.minimum(known[..., 0] / total + rise, 1.0 - 0.5 / total)
-        weights = np.stack([share * total, (1.0 - share) * total], axis=-1)
-        became.append(log_polya(after, weights[..., None, :]))
-    changed = np.logaddexp.reduce(np.stack(became), axis=0) - math.log(len(rises))
-    return _mixed(past + changed, null)
+    looks = np.asarray(looks, dtype=np.float64)
+    if not len(looks):
+        return np.zeros(1)
+    running = looks.cumsum(axis=0)
+    before = running - looks
+    past, whole = log_polya(before, reference), log_polya(running, reference)
+    became = alternatives(reference + before)
+    weights, equal = np.log(start_weights(len(looks))), math.log(len(became))
+    never = np.log1p(-np.exp(weights).cumsum())  # kept on "no change": E is 1 at the beginning
+    out = np.empty(len(looks))
+    for t in [len(looks) - 1] if last else range(len(looks)):
+        after = running[t] - before[: t + 1]
+        each = np.logaddexp.reduce(log_polya(after, became[:, : t + 1]), axis=0) - equal
+        out[t] = np.logaddexp(np.logaddexp.reduce(past[: t + 1] + each + weights[: t + 1]) - whole[t], never[t])
+    return out
 
 
 def back_evidence(since: Array, reference: Array, raised: Array) -> float:
@@ -90,19 +126,3 @@ def back_evidence(since: Array, reference: Array, raised: Array) -> float:
     like = log_polya(after, np.asarray(reference, dtype=np.float64))
     unlike = log_polya(after, np.asarray(raised, dtype=np.float64) + 0.5)
     return float((like - unlike).max())
-
-
-def _split(looks: Array) -> tuple[Array, Array, Array]:
-    """Counts before each start, from it on, and in all."""
-    looks = np.asarray(looks, dtype=np.float64)
-    running = looks.cumsum(axis=-2)
-    before = running - looks
-    whole = running[..., -1, :]
-    return before, whole[..., None, :] - before, whole
-
-
-def _mixed(changed: Array, null: Array) -> Array:
-    weights = start_weights(changed.shape[-1])
-    never = np.log1p(-weights.sum())  # the rest is kept on "no change", so that E is 1 at the beginning
-    each = changed + np.log(weights) - null[..., None]
-    return np.asarray(np.logaddexp(np.logaddexp.reduce(each, axis=-1), never))

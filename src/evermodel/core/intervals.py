@@ -15,6 +15,7 @@ from evermodel.core.statistics import normal_quantile, t_quantile
 from evermodel.core.table import Array
 
 GROUPS = 1_000  # beyond so many rows, the bootstrap draws groups of rows
+OF_ANSWERS = ("accuracy", "precision", "recall", "f1")
 FEWEST = 10  # rows below which no interval is told by resampling
 
 
@@ -23,8 +24,15 @@ def measure(metric: str, y: Array, p: Array, *, confidence: float = 0.95, seed: 
 
     NaN where the rows do not determine it (no rows, one class); never 0 for what is not known.
     """
-    plug = plugs.module("metrics", metric)
     n = len(y)
+    if p.ndim == 2 and p.shape[1] == 2 and n:
+        if not np.isfinite(p).all():
+            return Measured(NAN, NAN, NAN, n)
+        if metric in OF_ANSWERS:
+            return _of_answers(metric, y, p, confidence)
+        if metric == "auc":
+            return _auc(y == 1, p[:, 1], confidence)
+    plug = plugs.module("metrics", metric)
     try:
         value = float(getattr(plug, metric)(y, p))
     except BadData:
@@ -34,9 +42,44 @@ def measure(metric: str, y: Array, p: Array, *, confidence: float = 0.95, seed: 
     if metric == "accuracy":
         return Measured(value, *wilson(round(value * n), n, confidence), n)
     if hasattr(plug, "influence"):
-        return Measured(value, *_delong(plug, value, y, p, confidence), n)
+        error = math.sqrt(float((plug.influence(y, p) ** 2).sum()))
+        counts = np.bincount(y)
+        return Measured(value, *_area(value, error, int(counts[counts > 0].min()), confidence), n)
     low, high = _bootstrap(plug, getattr(plug, metric), y, p, confidence, seed, value)
     return Measured(value, low, high, n)
+
+
+def _of_answers(metric: str, y: Array, p: Array, confidence: float) -> Measured:
+    """Shares of counted rows, so Wilson's interval. F1 = 2 J / (1 + J) of the share J of hits among hits and errors."""
+    said, truth = p[:, 1] > p[:, 0], y == 1
+    hit, positive, true = int((said & truth).sum()), int(said.sum()), int(truth.sum())
+    right = len(y) - positive - true + 2 * hit
+    of = {"accuracy": (right, len(y)), "precision": (hit, positive), "recall": (hit, true),
+          "f1": (hit, positive + true - hit)}  # fmt: skip
+    good, n = of[metric]
+    if not n:
+        return Measured(NAN, NAN, NAN, len(y))
+    found = np.array([good / n, *wilson(good, n, confidence)])
+    if metric == "f1":
+        found = 2 * found / (1 + found)
+    return Measured(float(found[0]), float(found[1]), float(found[2]), len(y))
+
+
+def _auc(positive: Array, score: Array, confidence: float) -> Measured:
+    """Area and DeLong's error from two sorted samples, O(n log n); ties count half."""
+    n = len(score)
+    above, below = np.sort(score[positive]), np.sort(score[~positive])
+    if not len(above) or not len(below):
+        return Measured(NAN, NAN, NAN, n)
+    beaten, lost = _shares_below(below, above), 1.0 - _shares_below(above, below)
+    value = float(beaten.mean())
+    spread = [float(v.var(ddof=1)) / len(v) if len(v) > 1 else 0.0 for v in (beaten, lost)]
+    return Measured(value, *_area(value, math.sqrt(sum(spread)), min(len(above), len(below)), confidence), n)
+
+
+def _shares_below(of: Array, at: Array) -> Array:
+    """Share of a sorted sample below each value, ties counting half."""
+    return np.asarray((np.searchsorted(of, at, "left") + np.searchsorted(of, at, "right")) / (2.0 * len(of)))
 
 
 def wilson(hits: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -50,11 +93,8 @@ def wilson(hits: float, n: int, confidence: float = 0.95) -> tuple[float, float]
     return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
-def _delong(plug: Any, value: float, y: Array, p: Array, confidence: float) -> tuple[float, float]:
-    """On the log-odds, so that the interval stays within 0 and 1."""
-    error = math.sqrt(float((plug.influence(y, p) ** 2).sum()))
-    counts = np.bincount(y)
-    smallest = int(counts[counts > 0].min())
+def _area(value: float, error: float, smallest: int, confidence: float) -> tuple[float, float]:
+    """On the log-odds, so that the interval stays within 0 and 1; the scarcer class has ``smallest`` rows."""
     reach = t_quantile(0.5 + confidence / 2.0, smallest - 1) * error if smallest > 1 else math.inf
     if not 0.0 < value < 1.0 or error == 0.0:  # complete separation shows no scatter, which is not none
         z2 = normal_quantile(0.5 + confidence / 2.0) ** 2

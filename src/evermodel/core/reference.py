@@ -16,6 +16,10 @@ FINE = 60  # bins a number is counted in; the evidence adds them up to ten
 COARSE = 10
 TOP = 30  # categories with a bin of their own
 RAREST = 0.005  # share of the reference rows below which a category shares a bin with the unseen ones
+CLUMP = 500  # rows in whose terms clumping is told
+SHORTEST = 250  # rows of the shortest stretches it is looked for in
+STRETCHES = 6  # fewer do not show it
+SURELY = 3.0  # standard errors above "no clumping" from which it is believed
 LEAST = 2  # reference rows without which a column has no reference
 
 
@@ -39,6 +43,11 @@ class ColumnReference:
     high: float | None = None
     mean: float = float("nan")
     std: float = float("nan")
+    clumped: float = 0.0  # how much more the shares of ``CLUMP`` rows in a row vary than those of rows drawn at random
+
+    def effective(self, rows: float) -> float:
+        """Rows that count as one in looks of ``rows`` rows: neighbours that resemble each other tell less than many."""
+        return 1.0 + self.clumped * rows / CLUMP
 
     @property
     def bins(self) -> int:
@@ -167,7 +176,38 @@ def count_numbers(x: Array, reference: ColumnReference, missing: int = 0) -> Cou
     return Counted(bins, missing, 0, outside)
 
 
+def with_clumping(values: pl.Series, reference: ColumnReference) -> ColumnReference:
+    """The reference with how much its rows, in the order of time, hang together (seasons, bursts, drifting sensors).
+
+    The excess of Pearson's statistic between stretches, by degree of freedom, a row; of several lengths the largest,
+    and 0 unless beyond doubt.
+    """
+    n = len(values) // SHORTEST
+    if n < STRETCHES:
+        return reference
+    short = [count_column(values[i * SHORTEST : (i + 1) * SHORTEST], reference).bins for i in range(n)]
+    counts, found, size = reference.coarse(np.stack(short)).astype(np.float64), 0.0, SHORTEST
+    while len(counts) >= STRETCHES:
+        found = max(found, _excess(counts) * CLUMP / size)
+        even = len(counts) // 2 * 2
+        counts, size = counts[:even:2] + counts[1:even:2], size * 2
+    return dataclasses.replace(reference, clumped=found)
+
+
+def _excess(counts: Array) -> float:
+    """By how much stretches (n, K) vary more than at random; as much more as so few of them may fail to show."""
+    expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0) / max(1.0, counts.sum())
+    inside = expected > 0
+    free = (len(counts) - 1) * (int(inside.any(axis=0).sum()) - 1)
+    if free < 1:
+        return 0.0
+    ratio = float(((counts - expected)[inside] ** 2 / expected[inside]).sum()) / free
+    if ratio <= 1.0 + SURELY * np.sqrt(2.0 / free):
+        return 0.0
+    return float((ratio - 1.0) * (1.0 + 2.0 / np.sqrt(len(counts))))
+
+
 def references(frame: pl.DataFrame, names: Sequence[str]) -> dict[str, ColumnReference]:
-    """The reference of each named column of cleaned rows; columns without a usable value have none."""
+    """The reference of each named column of cleaned rows, oldest first; columns without a usable value have none."""
     found = {n: column_reference(frame[n]) for n in names if n in frame.columns and frame[n].dtype != pl.Binary}
-    return {n: r for n, r in found.items() if r is not None}
+    return {n: with_clumping(frame[n], r) for n, r in found.items() if r is not None}

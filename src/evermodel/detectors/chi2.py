@@ -16,10 +16,11 @@ def chi2(reference: Array, current: Array, /, *, bins: int = BINS, ordered: bool
 
     NaN where a sample is empty. Grows with the rows: a statistic, not a size of drift. O(n log n).
     """
-    return _statistic(*share_pair(reference, current, bins, ordered))
+    return of_pair(*share_pair(reference, current, bins, ordered))
 
 
-def _statistic(p: Array, q: Array) -> float:
+def of_pair(p: Array, q: Array) -> float:
+    """The same from both samples' counts in the same bins."""
     n, m = float(p.sum()), float(q.sum())
     if not n or not m:
         return NAN
@@ -33,4 +34,4 @@ def of_counts(reference: ColumnReference, now: Counted, /) -> float | None:
     """The same from counts; None for numbers, whose bins are many."""
     if reference.kind != "category" or not now.bins.sum():
         return None
-    return _statistic(np.asarray(reference.gaps), np.asarray(now.bins, dtype=np.float64))
+    return of_pair(np.asarray(reference.gaps), np.asarray(now.bins, dtype=np.float64))

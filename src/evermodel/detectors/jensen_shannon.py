@@ -16,7 +16,11 @@ def jensen_shannon(reference: Array, current: Array, /, *, bins: int = BINS, ord
 
     Categories have a bin each. NaN where a sample is empty. Source: Endres & Schindelin (2003). O(n log n).
     """
-    p, q = share_pair(reference, current, bins, ordered)
+    return of_pair(*share_pair(reference, current, bins, ordered))
+
+
+def of_pair(p: Array, q: Array) -> float:
+    """The same from both samples' counts in the same bins."""
     return _distance(shares(p), shares(q)) if p.sum() and q.sum() else NAN
 
 

@@ -9,6 +9,7 @@ from evermodel.core.reference import ColumnReference, Counted
 from evermodel.core.table import Array
 
 KINDS = ("number",)
+STEP = 128  # values between two that are looked at first
 
 
 def ks(reference: Array, current: Array, /, *, ordered: bool = False) -> float:
@@ -20,19 +21,36 @@ def ks(reference: Array, current: Array, /, *, ordered: bool = False) -> float:
     a, b = number_pair(reference, current, ordered)
     if not len(a) or not len(b):
         return NAN
-    # the largest gap is at a value of either sample; each sample's own steps need no search
-    at_a = np.searchsorted(b, a, side="right") / len(b) - _upto(a)
-    at_b = np.searchsorted(a, b, side="right") / len(a) - _upto(b)
-    return float(max(at_a.max(), -at_a.min(), at_b.max(), -at_b.min()))
+    if len(a) > len(b):
+        a, b = b, a
+    return _largest_gap(a, b)
 
 
-def _upto(ordered: Array) -> Array:
-    """Share of a sorted sample at or below each of its values."""
+def _largest_gap(a: Array, b: Array) -> float:
+    """Exact, without a search for every value: the gap is largest at, or just before, a value of ``a``.
+
+    Between two values ``STEP`` apart it is bounded by both ends; only stretches whose bound is above the largest gap
+    found are looked into.
+    """
+    at = np.unique(np.r_[np.arange(0, len(a), STEP), len(a) - 1])
+    (f, f_before), (g, g_before) = _functions(a, a[at]), _functions(b, a[at])
+    best = max(float((f - g).max()), float((g_before - f_before).max()))
+    bound = np.maximum(f[1:] - g[:-1], g_before[1:] - f_before[:-1])
+    order = np.argsort(-bound)
+    for some in np.array_split(order, max(1, len(order) // 64)):
+        some = some[bound[some] > best]
+        if not len(some):
+            break  # the bounds fall: nothing larger is left
+        inside = a[np.minimum(at[some][:, None] + np.arange(1, STEP), len(a) - 1).ravel()]
+        (f, f_before), (g, g_before) = _functions(a, inside), _functions(b, inside)
+        best = max(best, float((f - g).max()), float((g_before - f_before).max()))
+    return max(best, 0.0)
+
+
+def _functions(ordered: Array, at: Array) -> tuple[Array, Array]:
+    """Share of a sorted sample up to each value, and below it."""
     n = len(ordered)
-    ends = np.flatnonzero(np.r_[ordered[1:] != ordered[:-1], True])
-    if len(ends) == n:
-        return np.arange(1, n + 1) / n
-    return np.repeat((ends + 1) / n, np.diff(np.r_[-1, ends]))
+    return np.searchsorted(ordered, at, side="right") / n, np.searchsorted(ordered, at, side="left") / n
 
 
 def of_counts(reference: ColumnReference, now: Counted, /) -> float | None:

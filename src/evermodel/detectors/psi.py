@@ -17,7 +17,11 @@ def psi(reference: Array, current: Array, /, *, bins: int = BINS, least: float =
     ``least``: a bin's smallest share, so that no logarithm is infinite. NaN where a sample is empty. Grows with 1 / m
     on rows without drift: do not hold few rows against a fixed threshold. O(n log n).
     """
-    p, q = share_pair(reference, current, bins, ordered)
+    return of_pair(*share_pair(reference, current, bins, ordered), least)
+
+
+def of_pair(p: Array, q: Array, least: float = LEAST) -> float:
+    """The same from both samples' counts in the same bins."""
     return _psi(shares(p), shares(q), least) if p.sum() and q.sum() else NAN
 
 

@@ -11,12 +11,22 @@ import numpy as np
 
 from evermodel.core.evidence import back_evidence, drift_evidence, rise_evidence
 from evermodel.core.monitoring import Alarm
+from evermodel.core.reference import Counted
 from evermodel.core.table import Array
 from evermodel.loop.watch_reference import PREDICTION
 from evermodel.loop.watch_state import Look, Tested, Watched
 
 BASELINE = 1_000  # rows of the first looks that stand for "as it was", where nothing better is known
-SHARES = {"quality": 0.3, "prediction": 0.1, "drift": 0.45, "missing": 0.05, "unseen": 0.05, "range": 0.05}
+SHARES = {
+    "accuracy": 0.45,
+    "loss": 0.05,
+    "prediction": 0.05,
+    "drift": 0.35,
+    "missing": 0.04,
+    "unseen": 0.03,
+    "range": 0.03,
+}
+FIRST = 0.85  # of a subject's share is for its first beginning; the rest for all that may follow
 BACK = math.log(20.0)  # so much likelier as before than as alarmed: the alarm closes
 STEPS = 25  # at most so many of the looks that came at once are ends of their own
 
@@ -40,23 +50,30 @@ def subjects(watched: Watched, looks: list[Look], mature: set[str]) -> Iterator[
     columns = [c for c in watched.columns if c != PREDICTION]
     each = 1.0 / max(1, len(columns))
     for name in columns:
-        r, of = watched.columns[name], [(k.key, k.columns[name]) for k in looks if name in k.columns]
-        keys = tuple(k for k, _ in of)
-        if not of:
-            continue
-        known = r.rows + 0.5
-        bins = np.stack([c.bins for _, c in of])
-        missing = np.array([(c.missing, c.rows - c.missing) for _, c in of])
-        yield Subject(f"drift:{name}", "drift", name, keys, r.coarse(bins), r.coarse(np.asarray(r.gaps)),
-                      SHARES["drift"] * each, False)  # fmt: skip
-        yield Subject(f"missing:{name}", "missing", name, keys, missing, np.array([r.missing + 0.5, known]),
-                      SHARES["missing"] * each, True)  # fmt: skip
-        kind = "range" if r.kind == "number" else "unseen"
-        odd = np.array([(c.outside if kind == "range" else c.unseen, int(c.bins.sum())) for _, c in of])
-        odd[:, 1] -= odd[:, 0]
-        yield Subject(f"{kind}:{name}", kind, name, keys, odd, np.array([_odd(watched, name), known]),
-                      SHARES[kind] * each, True)  # fmt: skip
+        of = [(k.key, k.columns[name]) for k in looks if name in k.columns]
+        if of:
+            yield from _of_column(watched, name, tuple(k for k, _ in of), [c for _, c in of], each)
     yield from _answers(watched, looks, mature)
+
+
+def _of_column(
+    watched: Watched, name: str, keys: tuple[str, ...], counted: list[Counted], each: float
+) -> Iterator[Subject]:
+    """Drift, missing values, and values that the reference rows do not know. Clumped rows count for fewer."""
+    r = watched.columns[name]
+    many = r.effective(float(np.median([c.rows for c in counted])))
+    known = (r.rows + 0.5) / many
+    bins = r.coarse(np.stack([c.bins for c in counted])) / many
+    gaps = np.maximum(r.coarse(np.asarray(r.gaps)) / many, 0.5)
+    yield Subject(f"drift:{name}", "drift", name, keys, bins, gaps, SHARES["drift"] * each, False)
+    missing = np.array([(c.missing, c.rows - c.missing) for c in counted]) / many
+    was = np.array([r.missing / many + 0.5, known])
+    yield Subject(f"missing:{name}", "missing", name, keys, missing, was, SHARES["missing"] * each, True)
+    kind = "range" if r.kind == "number" else "unseen"
+    odd = np.array([c.outside if kind == "range" else c.unseen for c in counted])
+    both = np.column_stack([odd, [c.bins.sum() for c in counted] - odd]) / many
+    was = np.array([_odd(watched, name), known])
+    yield Subject(f"{kind}:{name}", kind, name, keys, both, was, SHARES[kind] * each, True)
 
 
 def _odd(watched: Watched, name: str) -> float:
@@ -84,7 +101,7 @@ def _answers(watched: Watched, looks: list[Look], mature: set[str]) -> Iterator[
         if key in watched.learnt and ripe:
             wrong = np.array([(getattr(k, field), k.labelled - getattr(k, field)) for k in ripe])
             yield Subject(key, "quality", metric, tuple(k.key for k in ripe), wrong, np.asarray(watched.learnt[key]),
-                          SHARES["quality"] / 2, True)  # fmt: skip
+                          SHARES[metric], True)  # fmt: skip
 
 
 def _after(looks: list[Look], watched: Watched, key: str) -> list[Look]:
@@ -127,7 +144,7 @@ def test_subject(subject: Subject, tested: Tested, false_alarms: float) -> tuple
         return _still(subject, tested, keys, looks)
     if not keys:
         return tested, 0.0, None, None
-    level = math.log(tested.number * (tested.number + 1) / (false_alarms * subject.share))
+    level = log_level(subject.share, tested.number, false_alarms)
     found = 0.0
     for end in _ends(min(tested.seen, len(keys) - 1), len(keys)):
         found = log_evidence(subject, looks[:end])
@@ -136,6 +153,12 @@ def test_subject(subject: Subject, tested: Tested, false_alarms: float) -> tuple
             raised = tuple(looks[start:].sum(axis=0).astype(float).tolist())
             return dataclasses.replace(tested, seen=len(keys), raised=raised, opened=keys[-1]), found, keys[start], None
     return dataclasses.replace(tested, seen=len(keys)), found, None, None
+
+
+def log_level(share: float, number: int, false_alarms: float) -> float:
+    """Log e-value at which an alarm opens. All shares, over all beginnings, add up to one: so the promise holds."""
+    of = FIRST if number == 1 else (1.0 - FIRST) / (number * (number - 1))
+    return -math.log(of * share * false_alarms)
 
 
 def log_evidence(subject: Subject, looks: Array) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -126,6 +125,10 @@ class Intake:
             self.parts.append(write_part(self.store, pl.concat(self.pending, how="diagonal"), self.state, self.cut))
             self.pending = []
 
+    def _answers_alone(self) -> bool:
+        """Predictions without the inputs they were made from: nothing is gone, nothing can be said of the inputs."""
+        return self.asked.given and len(self.asked.gone) == len(self.contract.names)
+
     def finished(self) -> State:
         """The state with the delivery in it."""
         self._flush()
@@ -150,6 +153,7 @@ class Intake:
             watched={**self.state.watched, self.state.version: watched},
             parts=parts,
             gauges=gauges,
+            gone=() if self._answers_alone() else self.asked.gone,
             latencies=(*self.state.latencies, *self.latencies)[-LATENCIES:],
         )
         return state.counted(batches=1, **self.counts, **predicted)
@@ -189,7 +193,3 @@ def rows_of_look(store: Store, parts: tuple[Part, ...], version: str, key: str, 
 
 def _of(store: Store, part: Part, start: int) -> pl.DataFrame:
     return pl.scan_parquet(store.blob(part.blob)).filter(pl.col(LOOK) == start).collect()
-
-
-def parts_with(parts: tuple[Part, ...], key: str) -> Iterator[Part]:
-    yield from (p for p in parts if key in p.looks)

@@ -21,6 +21,7 @@ from evermodel.loop.watch_state import Look, State, Tested, Watched
 from evermodel.loop.watch_words import cause_of, next_of
 
 CLOSED_KEPT = 50
+MATTERS = 0.05  # share of the most important column's weight below which drift wakes nobody
 MATURE = 0.95  # share of the labels that have come by then, of the labels seen so far
 
 
@@ -86,18 +87,42 @@ def _tested(state: State, watched: Watched, looks: list[Look], mature: set[str])
         was = tested.get(subject.key, Tested(number=len(state.watched)))
         place, found, opened, closed = test_subject(subject, was, state.false_alarms)
         tested[subject.key], evidence[subject.key] = place, found
-        if opened is not None:
+        if opened is not None and not _idle(watched, subject):
             alarm = _alarm(state, watched, subject, found, ends[opened])
             alarms = (alarm, *alarms)
             events.append(event(state.name, "alarm", dataclasses.asdict(alarm)))
         if closed is not None:
             alarms = close(alarms, subject.name, subject.of, ends[closed].end)
             events.append(event(state.name, "alarm closed", {"alarm": subject.name, "subject": subject.of}))
+    alarms, told = _gone(state, alarms, looks)
+    events += told
     kept = [a for a in alarms if not a.closed] + [a for a in alarms if a.closed][:CLOSED_KEPT]
     watched = dataclasses.replace(watched, tested=tested, evidence=evidence)
     opened_now = sum(e.kind == "alarm" for e in events)
     state = dataclasses.replace(state, watched={**state.watched, state.version: watched}, alarms=tuple(kept))
     return state.counted(alarms=opened_now), events
+
+
+def _idle(watched: Watched, subject: Subject) -> bool:
+    """A column that the model does not depend on is shown as drifted, and wakes nobody."""
+    return subject.name == "drift" and watched.matters.get(subject.of, 1.0) < MATTERS
+
+
+def _gone(state: State, alarms: tuple[Alarm, ...], looks: list[Look]) -> tuple[tuple[Alarm, ...], list[Event]]:
+    """Columns that are not there at all: certain, so without evidence to weigh. Closed once they are back."""
+    newest = looks[-1].start if looks else state.at
+    events: list[Event] = []
+    certain = {a.subject for a in alarms if a.name == "types" and not a.closed}
+    for column in sorted(certain - set(state.gone)):
+        alarms = close(alarms, "types", column, newest)
+        events.append(event(state.name, "alarm closed", {"alarm": "types", "subject": column}))
+    for column in sorted(set(state.gone) - certain):
+        cause = f"the newest rows have no column {column}; the model cannot be asked without it"
+        command = f"evermodel watch {state.name} MENDED_ROWS"
+        alarm = Alarm("types", column, "critical", newest, math.inf, cause, command)
+        alarms = (alarm, *alarms)
+        events.append(event(state.name, "alarm", {**dataclasses.asdict(alarm), "evidence": None}))
+    return alarms, events
 
 
 def _alarm(state: State, watched: Watched, subject: Subject, found: float, since: Look) -> Alarm:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from evermodel.core import plugs
-from evermodel.core.contract import Contract
 from evermodel.core.monitoring import Drift, Level, Matters, Measured, Monitored, Window
 from evermodel.core.reference import ColumnReference, Counted
 from evermodel.loop.results import Shown, plain
@@ -142,7 +141,3 @@ def _interval(v: Measured) -> str:
 def _drift_line(d: Drift) -> str:
     told = ", ".join(f"{k} {v:.3g}" for k, v in d.statistics.items() if k in ("ks", "psi", "missing"))
     return f"{d.column} ({d.matters}): {told}"
-
-
-def contract_columns(contract: Contract) -> list[str]:
-    return [c.name for c in contract.columns]

@@ -1,0 +1,319 @@
+"""Does the monitor keep its promise on false alarms, and how late is it? Beside Evidently, NannyML and river.
+
+    $ PYTHONPATH=src python bench/watch_alarms.py              # about 20 minutes on one core
+    $ PYTHONPATH=src python bench/watch_alarms.py --streams 100 --no-peers
+
+Everything is decided by the product's own functions: bins of core/reference.py, evidence of core/evidence.py, levels of
+loop/watch_evidence.py (their shares of the false-alarm rate are those of a model with 20 columns). Streams: 12 normal
+columns, 4 counts, 4 categories; 2,000 reference rows; 100 looks of 500 rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import peers
+import polars as pl
+from stream_data import read
+
+from evermodel.core.evidence import drift_path, rise_evidence, rise_path
+from evermodel.core.reference import (
+    ColumnReference,
+    category_reference,
+    count_column,
+    count_numbers,
+    number_reference,
+    references,
+)
+from evermodel.loop.watch_evidence import BASELINE, SHARES, log_level, subjects
+from evermodel.loop.watch_rows import DEFAULT_ROWS
+from evermodel.loop.watch_state import Look, Watched
+
+COLUMNS, LOOKS, ROWS, REFERENCE, PROMISE = 20, 100, 500, 2_000, 0.01
+CATEGORIES = np.ones(8) / 8
+failed: list[str] = []
+
+
+def say(what: str, value: float, bar: str = "", passed: bool | None = None, note: str = "") -> None:
+    if passed is False:
+        failed.append(what)
+    print(
+        f"{ {True: 'PASS', False: 'FAIL', None: '    '}[passed] }  {what:<72}{value:>9.4g}  {bar:<12}{note}", flush=True
+    )
+
+
+def columns(rng: np.random.Generator) -> Iterator[tuple[ColumnReference, np.ndarray, np.ndarray]]:
+    """Each quiet column of a stream: its reference, bins (T, K) and values outside the range (T, 2)."""
+    for kind in ("normal",) * 12 + ("poisson",) * 4 + ("category",) * 4:
+        if kind == "category":
+            names = pl.Series("c", list("abcdefgh"))
+            reference = category_reference("c", names.gather(rng.choice(8, REFERENCE, p=CATEGORIES)))
+            letters = {c: i for i, c in enumerate("abcdefgh")}
+            counts = rng.multinomial(ROWS, CATEGORIES, LOOKS)
+            bins = np.column_stack([counts[:, [letters[c] for c in reference.categories]], np.zeros(LOOKS)])
+            yield reference, bins, np.column_stack([np.zeros(LOOKS), counts.sum(axis=1)])
+            continue
+        draw = rng.standard_normal if kind == "normal" else lambda n: rng.poisson(5, n).astype(float)
+        reference = number_reference("x", draw(REFERENCE))
+        counted = [count_numbers(x, reference) for x in draw(LOOKS * ROWS).reshape(LOOKS, ROWS)]
+        out = np.array([(c.outside, ROWS - c.outside) for c in counted])
+        yield reference, reference.coarse(np.stack([c.bins for c in counted])), out
+
+
+def quiet_stream(seed: int) -> dict[str, float]:
+    """How far each kind of evidence came, as a share of the log level at which it alarms (1: it alarmed)."""
+    rng, each = np.random.default_rng(seed), 1.0 / COLUMNS
+    found = {"drift": -1.0, "range": -1.0, "missing": -1.0, "quality": -1.0}
+    for reference, bins, outside in columns(rng):
+        gaps = reference.coarse(np.asarray(reference.gaps))
+        level = log_level(SHARES["drift"] * each, 1, PROMISE)
+        found["drift"] = max(found["drift"], drift_path(bins, gaps).max() / level)
+        kind = "range" if reference.kind == "number" else "unseen"
+        level = log_level(SHARES[kind] * each, 1, PROMISE)
+        known = np.array([2.0, REFERENCE])
+        found["range"] = max(found["range"], rise_path(outside, known).max() / level)
+    for share, size, kind in ((0.03, REFERENCE, "missing"), (0.2, BASELINE, "quality")):
+        wrong = rng.binomial(size, share) + 0.5
+        looks = rng.binomial(ROWS, share, LOOKS)
+        level = log_level(SHARES["missing"] * each if kind == "missing" else SHARES["accuracy"], 1, PROMISE)
+        seen = rise_path(np.column_stack([looks, ROWS - looks]), np.array([wrong, size + 1 - wrong]))
+        found[kind] = max(found[kind], seen.max() / level)
+    return found
+
+
+def false_alarms(streams: int) -> None:
+    print(f"\nNo drift: {streams} streams, {LOOKS} looks of {ROWS} rows, {COLUMNS} columns; promise {PROMISE:.0%}")
+    began = time.monotonic()
+    seen = [quiet_stream(s) for s in range(streams)]
+    for kind in seen[0]:
+        say(f"  streams with an alarm of {kind} (%)", 100 * np.mean([s[kind] >= 1 for s in seen]))
+    any_ = 100 * np.mean([max(s.values()) >= 1 for s in seen])
+    say("streams with any alarm (%)", any_, "<= 1", any_ <= 1, f"{time.monotonic() - began:.0f} s")
+
+
+def drift_delay(streams: int = 200) -> None:
+    print(f"\nPlanted drift in one of {COLUMNS} columns, {REFERENCE} reference rows: looks of {ROWS} rows until found")
+    level = log_level(SHARES["drift"] / COLUMNS, 1, PROMISE)
+    for name, shift, scale, bar in (
+        ("+.25 sd", 0.25, 1.0, 2),
+        ("+.1 sd", 0.1, 1.0, None),
+        ("sd x 1.25", 0.0, 1.25, None),
+    ):
+        for quiet in (0, 20):
+            delays = [_delay(s, shift, scale, quiet, level) for s in range(streams)]
+            middle = float(np.median(delays))
+            where = "from the first look" if not quiet else "after 20 quiet looks"
+            note = f"90th percentile {np.quantile(delays, 0.9):.0f}"
+            say(f"{name} {where} (median)", middle, f"<= {bar}" if bar else "", middle <= bar if bar else None, note)
+
+
+def _delay(seed: int, shift: float, scale: float, quiet: int, level: float) -> float:
+    rng = np.random.default_rng(seed)
+    reference = number_reference("x", rng.standard_normal(REFERENCE))
+    x = rng.standard_normal(((quiet + 60), ROWS))
+    x[quiet:] = x[quiet:] * scale + shift
+    bins = reference.coarse(np.stack([count_numbers(row, reference).bins for row in x]))
+    gaps = reference.coarse(np.asarray(reference.gaps))
+    found = np.flatnonzero(drift_path(bins, gaps)[quiet:] >= level)
+    return found[0] + 1.0 if len(found) else np.inf
+
+
+def errors_stream(seed: int, rise: float, quiet: int, rows: int, share: float = 0.2) -> np.ndarray:
+    rng = np.random.default_rng([seed, round(1000 * rise)])
+    return np.r_[rng.random(quiet) < share, rng.random(rows) < share + rise].astype(np.int8)
+
+
+def found_at(errors: np.ndarray, level: float, look: int = DEFAULT_ROWS, step: int = 25) -> float:
+    """Row at which the evidence reaches the level, asked every ``step`` rows, as where a batch comes with each.
+
+    As in the product, the first rows of the very stream are the baseline, and a change may begin with any look.
+    """
+    wrong = float(errors[:BASELINE].sum()) + 0.5
+    known, errors = np.array([wrong, BASELINE + 1 - wrong]), errors[BASELINE:]
+    running = np.r_[0, np.cumsum(errors)]
+    for t in range(step, len(errors) + 1, step):
+        ends = np.r_[np.arange(look, t, look), t]
+        n, wrongs = np.diff(np.r_[0, ends]), np.diff(np.r_[0, running[ends]])
+        if rise_evidence(np.column_stack([wrongs, n - wrongs]), known) >= level:
+            return t + BASELINE
+    return np.inf
+
+
+RIVER = """
+import json, sys
+import numpy as np
+from river import drift
+out = {}
+for name, streams in json.load(open(sys.argv[1])).items():
+    made = {"ADWIN": lambda: drift.ADWIN(), "DDM": lambda: drift.binary.DDM()}
+    for kind, make in made.items():
+        found = []
+        for errors in streams:
+            d, at = make(), None
+            for i, e in enumerate(errors):
+                d.update(e)
+                if d.drift_detected:
+                    at = i + 1
+                    break
+            found.append(at)
+        out[f"{name} {kind}"] = found
+print(json.dumps(out))
+"""
+
+
+def quality_delay(streams: int, quiet: int = 3_000, with_peers: bool = True) -> None:
+    print(f"\nPlanted rise of the error from 20 %, {quiet:,} quiet rows before; labelled rows until found")
+    cases = {
+        f"+{round(100 * r)}": [errors_stream(s, r, quiet, 8_000) for s in range(streams)] for r in (0.02, 0.05, 0.1)
+    }
+    cases["none"] = [errors_stream(s, 0.0, 10_000, 0) for s in range(streams)]
+    theirs: dict[str, list[float | None]] = {}
+    if with_peers:
+        file = peers.OUT / "errors.json"
+        file.write_text(json.dumps({k: [e.tolist() for e in v] for k, v in cases.items()}))
+        theirs = json.loads(peers.run("river", RIVER, str(file)))
+    level = log_level(SHARES["accuracy"], 1, PROMISE)
+    for name, made in cases.items():
+        ours = [found_at(errors, level) for errors in made]
+        if name == "none":
+            share = 100 * np.mean(np.isfinite(ours))
+            say("no rise: streams of 10,000 rows with an alarm (%)", share, "<= 1", share <= 1)
+            for kind in ("ADWIN", "DDM"):
+                if theirs:
+                    say(f"  river {kind}", 100 * np.mean([t is not None for t in theirs[f"none {kind}"]]))
+            continue
+        delay, early = _delays(ours, quiet)
+        bar = None
+        for kind in ("ADWIN", "DDM"):
+            if theirs:
+                at, false = _delays([np.inf if t is None else t for t in theirs[f"{name} {kind}"]], quiet)
+                say(f"  river {kind} {name} points (median rows)", at, note=f"alarm before the change in {false:.0%}")
+                bar = at if kind == "ADWIN" else bar
+        asked = bar is not None and name != "+2"
+        say(f"{name} points of error (median rows)", delay, f"<= {bar:.0f}" if asked else "",
+            delay <= bar if asked else None, f"alarm before the change in {early:.1%}")  # fmt: skip
+
+
+def _delays(found: list[float], quiet: int) -> tuple[float, float]:
+    at = np.asarray(found, dtype=float)
+    return float(np.median(at[at > quiet] - quiet)), float((at <= quiet).mean())
+
+
+def real_streams(repeats: int) -> None:
+    """Real rows in random order, and in blocks in random order: neither drifts, all are as the reference."""
+    print("\nReal rows, shuffled and block-shuffled: streams with an alarm of drift (%)")
+    for name, cycle in (("electricity", 48), ("bank_marketing", 1), ("bike_sharing_hourly", 24)):
+        frame = read(name)
+        frame = frame.select(c for c in frame.columns if frame[c].dtype.is_numeric() or frame[c].dtype == pl.String)
+        for block in (1, cycle * 7, cycle * 28) if cycle > 1 else (1,):
+            alarmed = [_real_alarms(frame, block, s) for s in range(repeats)]
+            share = 100 * np.mean(alarmed)
+            what = "shuffled" if block == 1 else f"blocks of {block} rows ({block // cycle} days)"
+            say(f"{name}, {what}", share, "<= 1" if block == 1 else "", share <= 1 if block == 1 else None)
+
+
+def _real_alarms(frame: pl.DataFrame, block: int, seed: int) -> bool:
+    rng = np.random.default_rng(seed)
+    n = frame.height // block * block
+    order = (rng.permutation(n // block)[:, None] * block + np.arange(block)).ravel()
+    mixed = frame[order]
+    look = max(ROWS, block * -(-ROWS // block))
+    first = max(4 * ROWS, block * -(-4 * ROWS // block))
+    reference = mixed[: max(first, n // 4 // look * look)]
+    rest = mixed[reference.height :]
+    level = log_level(SHARES["drift"] / frame.width, 1, PROMISE)
+    for column in frame.columns:
+        known = references(reference.select(_clean(reference[column])), [column]).get(column)
+        if known is None:
+            continue
+        counted = [count_column(_clean(rest[column][a : a + look]), known) for a in range(0, rest.height - look, look)]
+        if not counted:
+            continue
+        watched = Watched("v1", {column: known})
+        looks = [Look(f"r{i:09d}", str(i), str(i + 1), look, columns={column: c}) for i, c in enumerate(counted)]
+        subject = next(subjects(watched, looks, set()))
+        if drift_path(subject.looks, subject.reference).max() >= level:
+            return True
+    return False
+
+
+def _clean(values: pl.Series) -> pl.Series:
+    return values.cast(pl.Float64) if values.dtype.is_numeric() else values
+
+
+EVIDENTLY = """
+import sys, warnings; warnings.filterwarnings("ignore")
+import numpy as np, pandas as pd
+from evidently import Report, Dataset, DataDefinition
+from evidently.presets import DataDriftPreset
+streams, looks = int(sys.argv[1]), int(sys.argv[2])
+cols = [f"f{i}" for i in range(20)]; dd = DataDefinition(numerical_columns=cols); any_ = alarmed = 0
+for s in range(streams):
+    r = np.random.default_rng(s); ref = pd.DataFrame(r.normal(size=(2000, 20)), columns=cols); hit = False
+    for k in range(looks):
+        cur = pd.DataFrame(r.normal(size=(500, 20)), columns=cols)
+        pair = [Dataset.from_pandas(x, data_definition=dd) for x in (cur, ref)]
+        d = Report([DataDriftPreset()]).run(*pair).dict()
+        n = d["metrics"][0]["value"]["count"]; any_ += n > 0; hit |= n > 0
+    alarmed += hit
+print(alarmed / streams, any_ / (streams * looks))
+"""
+NANNYML = """
+import sys, warnings; warnings.filterwarnings("ignore")
+import numpy as np, pandas as pd, nannyml as nml
+streams, looks = int(sys.argv[1]), int(sys.argv[2]); cols = [f"f{i}" for i in range(20)]
+hits = {m: [0, 0] for m in ("kolmogorov_smirnov", "jensen_shannon")}
+for s in range(streams):
+    r = np.random.default_rng(s); ref = pd.DataFrame(r.normal(size=(2000, 20)), columns=cols)
+    cur = pd.DataFrame(r.normal(size=(500 * looks, 20)), columns=cols)
+    c = nml.UnivariateDriftCalculator(column_names=cols, continuous_methods=list(hits), chunk_size=500).fit(ref)
+    res = c.calculate(cur).filter(period="analysis").to_df()
+    for m in hits:
+        a = np.column_stack([res[(f, m, "alert")].values for f in cols]).any(1)
+        hits[m][0] += a.any(); hits[m][1] += a.sum()
+for m, (a, b) in hits.items(): print(m, a / streams, b / (streams * looks))
+"""
+
+
+def peers_false(streams: int, looks: int) -> None:
+    print(f"\nThe peers' defaults on {streams} such streams (20 normal columns), {looks} looks")
+    alarmed, of_looks = peers.run("evidently", EVIDENTLY, str(streams), str(looks)).split()[-2:]
+    say(
+        "Evidently: streams with a drifted column (%)", 100 * float(alarmed), note=f"{float(of_looks):.0%} of the looks"
+    )
+    for line in peers.run("nannyml", NANNYML, str(streams), str(looks)).splitlines():
+        words = line.split()
+        if words and words[0] in ("kolmogorov_smirnov", "jensen_shannon"):
+            say(f"NannyML {words[0]}: streams with an alert (%)", 100 * float(words[1]),
+                note=f"{float(words[2]):.0%} of the looks")  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--streams", type=int, default=1_000)
+    parser.add_argument("--repeats", type=int, default=100, help="shuffles of each real stream")
+    parser.add_argument("--errors", type=int, default=200, help="streams of errors")
+    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--only", default="", help="false,drift,quality,real,peers")
+    asked = parser.parse_args()
+    parts = {
+        "drift": drift_delay,
+        "quality": lambda: quality_delay(asked.errors, with_peers=not asked.no_peers),
+        "real": lambda: real_streams(asked.repeats),
+        "peers": lambda: None if asked.no_peers else peers_false(5, 20),
+        "false": lambda: false_alarms(asked.streams),
+    }
+    for name, part in parts.items():
+        if not asked.only or name in asked.only.split(","):
+            part()
+    print(f"\n{len(failed)} failed" + (": " + "; ".join(failed) if failed else ""))
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""Watching a real model: labels late, early, strange; batches twice; columns gone; two watchers at once."""
+
+from __future__ import annotations
+
+import json
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+import evermodel
+from evermodel.core.errors import AskedWrongly, BadSetting, NoData, NotFound
+from evermodel.loop.watching import status
+from tests.loop.conftest import adopted, booster, rows  # noqa: F401
+
+DAY = 86_400
+
+
+def stream(n, seed, angle=0.0, first=0):
+    return rows(n, seed, angle).with_columns(id=np.arange(first, first + n))
+
+
+def test_quiet_rows_are_quiet_and_a_turned_world_is_not(adopted):  # noqa: F811
+    for i in range(4):
+        quiet = evermodel.watch("m", stream(1000, 10 + i, first=1000 * i), home=adopted)
+    assert not quiet.monitored.open
+    window = quiet.monitored.windows[-1]
+    assert (window.rows, window.labelled) == (1000, 1000)
+    assert window.metrics["accuracy"].low < window.metrics["accuracy"].value < window.metrics["accuracy"].high
+    for i in range(3):
+        turned = evermodel.watch("m", stream(1000, 20 + i, angle=1.5, first=9000 + 1000 * i), home=adopted)
+    quality = [a for a in turned.monitored.open if a.name == "quality" and a.subject == "accuracy"]
+    assert len(quality) == 1, "it opens once"
+    assert quality[0].since == "4000"
+    assert quality[0].next.startswith("evermodel update m")
+    for i in range(4):
+        back = evermodel.watch("m", stream(1000, 30 + i, first=20_000 + 1000 * i), home=adopted)
+    assert not [a for a in back.monitored.open if a.subject == "accuracy"], "it closes by itself"
+
+
+def test_drift_of_a_column_that_matters_is_an_alarm_that_names_it(adopted):  # noqa: F811
+    moved = stream(4000, 11).with_columns(pl.col("a") + 0.5)
+    found = evermodel.watch("m", moved.drop("y"), home=adopted).monitored
+    assert ("drift", "a") in {(a.name, a.subject) for a in found.open}
+    assert not {a.subject for a in found.open} & {"b", "kind"}
+    assert found.drift[0].column == "a"
+    assert found.drift[0].matters == "high"
+    assert found.windows[-1].metrics == {}, "without labels nothing is claimed"
+
+
+def test_the_same_delivery_counts_once_and_so_does_the_same_row(adopted):  # noqa: F811
+    frame = stream(1500, 12)
+    once = evermodel.watch("m", frame, home=adopted).monitored
+    assert evermodel.watch("m", frame, home=adopted).monitored.counters == once.counters
+    again = evermodel.watch("m", frame[:400].vstack(frame[:0]), home=adopted).monitored
+    assert again.counters["predictions"] == 1500
+    assert again.counters["duplicates"] == 400
+
+
+def test_labels_late_early_strange_and_repeated(adopted):  # noqa: F811
+    frame = stream(2000, 13)
+    labels = frame.select("id", "y")
+    early = evermodel.watch("m", labels=labels[1500:], home=adopted).monitored
+    assert early.counters.get("labels", 0) == 0
+    assert early.windows == ()
+    some = evermodel.watch("m", frame.drop("y"), home=adopted).monitored
+    assert some.counters["labels"] == 500
+    strange = pl.concat([labels[:700], labels[:5], pl.DataFrame({"id": [10**9], "y": [1]}, schema=labels.schema)])
+    late = evermodel.watch("m", labels=strange, home=adopted).monitored
+    assert late.counters["labels"] == 1200
+    assert sum(w.labelled for w in late.windows) == 1200
+    at_once = rows(2000, 13)
+    evermodel.watch("m", stream(100, 14, first=5000), home=adopted)
+    assert status("m", home=adopted).counters["strangers"] == 1
+    both = [w.metrics["accuracy"].value for w in late.windows]
+    model = evermodel.evaluate("m", at_once[:700].vstack(at_once[1500:]), home=adopted)
+    assert np.average(both, weights=[w.labelled for w in late.windows]) == pytest.approx(model.scores["accuracy"])
+
+
+def test_predictions_as_predict_writes_them_say_the_same(adopted, tmp_path):  # noqa: F811
+    frame = stream(1000, 15)
+    evermodel.predict("m", frame, to=tmp_path / "p.parquet", home=adopted)
+    said = pl.read_parquet(tmp_path / "p.parquet").join(frame.select("id", "y"), on="id", maintain_order="left")
+    found = evermodel.watch("m", said, home=adopted).monitored
+    truth = evermodel.evaluate("m", frame, home=adopted).scores
+    metrics = found.windows[0].metrics
+    assert metrics["auc"].value == pytest.approx(truth["auc"], abs=1e-5)
+    assert not found.open, "inputs that were not sent are not gone"
+
+
+def test_two_watchers_at_once_lose_nothing_and_a_restart_neither(adopted):  # noqa: F811
+    frames = [stream(300, 40 + i, first=1000 * i) for i in range(6)]
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda f: evermodel.watch("m", f, home=adopted), frames))
+    found = status("m", home=adopted)
+    assert found.counters["predictions"] == 1800
+    assert sum(w.rows for w in found.windows) == 1800
+
+
+def test_windows_of_a_day_and_clocks_that_jump(booster, tmp_path):  # noqa: F811
+    home = tmp_path / "home"
+    start = pl.datetime(2024, 1, 1)
+
+    def dated(n, seed, hours=1.0):
+        at = (pl.int_range(n) * hours * 3600).cast(pl.Int64)
+        return rows(n, seed).with_columns(when=start + pl.duration(seconds=at))
+
+    evermodel.adopt(booster, data=dated(3000, 2), target="y", name="m", time="when", home=home)
+    frame = dated(240, 3).with_columns(
+        when=pl.when(pl.int_range(240) == 100).then(pl.datetime(2199, 1, 1)).otherwise(pl.col("when"))
+    )
+    found = evermodel.watch("m", frame, home=home).monitored
+    assert len(found.windows) == 10
+    assert found.windows[0].start == "2024-01-01T00:00:00+00:00"
+    assert sum(w.rows for w in found.windows) == 240
+    assert found.counters["clock"] == 1
+    with pytest.raises(BadSetting, match="windows of 86400s"):
+        evermodel.watch("m", frame[:5], window="7d", home=home)
+
+
+BAD = {
+    "a column gone": lambda f: f.drop("b"),
+    "all NaN": lambda f: f.with_columns(a=pl.lit(float("nan")), b=pl.lit(None, pl.Float64)),
+    "one class": lambda f: f.with_columns(y=pl.lit(1)),
+    "ten thousand categories": lambda f: f.with_columns(kind=pl.format("k{}", pl.int_range(pl.len()))),
+    "words for numbers": lambda f: f.with_columns(a=pl.lit("broken")),
+    "unknown labels": lambda f: f.with_columns(y=pl.lit("maybe")),
+    "infinite": lambda f: f.with_columns(a=pl.lit(math.inf)),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_rows_give_no_false_figure(kind, adopted):  # noqa: F811
+    found = evermodel.watch("m", BAD[kind](stream(1200, 16)), home=adopted)
+    json.loads(found.to_json(), parse_constant=lambda c: pytest.fail(f"{c} in JSON"))
+    for window in found.monitored.windows:
+        for name, value in window.metrics.items():
+            assert math.isfinite(value.value), name
+            assert value.n > 0
+        if kind == "one class":
+            assert "auc" not in window.metrics
+        if kind in ("a column gone", "unknown labels"):
+            assert window.metrics == {}
+    if kind == "a column gone":
+        assert [(a.name, a.subject) for a in found.monitored.open if a.name == "types"] == [("types", "b")]
+        mended = evermodel.watch("m", stream(1200, 17, first=5000), home=adopted).monitored
+        assert not [a for a in mended.open if a.name == "types"]
+    if kind in ("all NaN", "words for numbers", "infinite"):
+        assert ("missing", "a") in {(a.name, a.subject) for a in found.monitored.open}
+
+
+def test_zero_rows_and_wrong_requests_change_nothing(adopted):  # noqa: F811
+    for data, error in ((stream(10, 1)[:0], NoData), ("nowhere.parquet", NotFound), (None, AskedWrongly)):
+        with pytest.raises(error):
+            evermodel.watch("m", data, home=adopted)
+    with pytest.raises(BadSetting, match="--window"):
+        evermodel.watch("m", stream(10, 1), window="soon", home=adopted)
+    with pytest.raises(BadSetting, match="--false-alarms"):
+        evermodel.watch("m", stream(10, 1), false_alarms=2.0, home=adopted)
+    with pytest.raises(AskedWrongly, match="joined"):
+        evermodel.watch("m", labels=stream(10, 1).select("y"), home=adopted)
+    assert status("m", home=adopted).windows == ()
+
+
+def test_the_command_ends_with_20_where_an_alarm_is_open(adopted, tmp_path):  # noqa: F811
+    from evermodel.cli.app import app
+
+    stream(1500, 18).write_parquet(tmp_path / "quiet.parquet")
+    stream(3000, 19, first=9000).with_columns(pl.col("a") + 1.0).write_parquet(tmp_path / "moved.parquet")
+    for name, code in (("quiet", 0), ("moved", 20)):
+        words = ["watch", "m", str(tmp_path / f"{name}.parquet"), "--home", str(adopted), "--json"]
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == code, done.output
+        shown = json.loads(done.stdout)
+        assert {"windows", "alarms", "drift", "counters", "gauges"} <= set(shown)
+    text = CliRunner().invoke(app, ["watch", "m", str(tmp_path / "moved.parquet"), "--home", str(adopted)])
+    assert "ALARM" in text.output
