@@ -153,7 +153,7 @@ def _prepared(store: Store, name: str, data: Any, accept: Collection[str], seed:
 def _split(prepared: Prepared) -> Split:
     """Rows nobody was trained on: the older half may be trained on now (distill), the newer half is to choose by."""
     split = prepared.split()
-    half = np.arange(len(split.new)) >= len(split.new) // 2
+    half = np.arange(len(split.new)) >= (0 if prepared.cleaned is None else len(split.new) // 2)
     return Split(split.new.rows(~half), split.kept, split.new.rows(half))
 
 
