@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evermodel.loop.adopt import adopt as adopt
+    from evermodel.loop.fuse import fuse as fuse
     from evermodel.loop.look import log as log
     from evermodel.loop.look import models as models
     from evermodel.loop.look import show as show
@@ -28,6 +29,7 @@ VERBS = {
     "rollback": "loop.point",
     "evaluate": "loop.use",
     "tune": "loop.tune",
+    "fuse": "loop.fuse",
     "predict": "loop.use",
     "save": "loop.use",
     "models": "loop.look",

@@ -8,6 +8,7 @@ import click
 
 import evermodel
 from evermodel.cli.check import check
+from evermodel.cli.fuse import fuse
 from evermodel.cli.integrate import integrate
 from evermodel.cli.metrics import metrics
 from evermodel.cli.options import adopt_options, home_and_json, parsed_settings, seconds
@@ -259,3 +260,4 @@ app.add_command(metrics)
 app.add_command(check)
 app.add_command(integrate)
 app.add_command(tune)
+app.add_command(fuse)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -35,7 +35,7 @@ class Plugin(click.Command):
             unknown(f"{type(error).__name__}: {error}", bool(context.params.get("as_json")))
 
 
-def unknown(why: str, as_json: bool = False) -> Any:
+def unknown(why: str, as_json: bool = False) -> NoReturn:
     """Says UNKNOWN and why, and ends."""
     text = " ".join(why.replace("|", "/").split())
     if as_json:

@@ -24,8 +24,19 @@ EVERY = 5.0  # seconds between two looks of --follow
 @click.option("--id", metavar="COLUMN", help="The column that says which row is which.")
 @click.option("--version", help="The version that predicted the rows, if not the one in service.")
 @click.option("--false-alarms", type=float, help="Chance of any false alarm over the monitor's life [0.01].")
+@click.option("--push", "gateway", metavar="URL", help="Push the metrics to this Pushgateway afterwards.")
+@click.option("--job", default="model_performance", show_default=True, help="With --push: the job's name there.")
 @home_and_json
-def watch(name: str, data: str | None, home: str | None, as_json: bool, once: bool, **given: Any) -> None:
+def watch(
+    name: str,
+    data: str | None,
+    home: str | None,
+    as_json: bool,
+    once: bool,
+    gateway: str | None,
+    job: str,
+    **given: Any,
+) -> None:
     """Take in rows in service; say how good the model is and what changed. Exit code 0: quiet, 20: an alarm is open.
 
     DATA holds rows with predictions (as predict writes them) or rows the model then predicts.
@@ -33,16 +44,24 @@ def watch(name: str, data: str | None, home: str | None, as_json: bool, once: bo
     \b
     Example:
       evermodel watch churn march.parquet --labels answers.csv
+      evermodel watch churn march.parquet --push http://localhost:9091
     """
     if not once and not data:
         raise click.UsageError("--follow needs DATA: a file that is written anew, or a folder that gets new files.")
     result = evermodel.watch(name, data, home=home, **given)
-    say(result, as_json)
+    _tell(result, name, gateway, job, home, as_json)
     while not once:
         before = result.monitored.counters
         time.sleep(EVERY)
         result = evermodel.watch(name, data, home=home, **given)
         after = result.monitored.counters
         if any(after.get(k) != before.get(k) for k in ("predictions", "labels", "alarms")):
-            say(result, as_json)
+            _tell(result, name, gateway, job, home, as_json)
     raise SystemExit(ALARM if result.alarm else 0)
+
+
+def _tell(result: Any, name: str, gateway: str | None, job: str, home: str | None, as_json: bool) -> None:
+    """Prints what was seen, and pushes it where that was asked."""
+    say(result, as_json)
+    if gateway:
+        click.echo(str(evermodel.push(name, to=gateway, job=job, home=home)), err=True)

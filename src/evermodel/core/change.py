@@ -38,8 +38,12 @@ class Context:
         return Training(validation=watched, deadline=self.deadline, seed=self.seed, on_epoch=self.on_epoch, **asked)
 
     def change(self, name: str, parents: Sequence[Model], data: Split, **settings: Any) -> Model:
-        """Runs another change by its name, its settings checked."""
-        plug: Change = plugs.function("updates", name)
+        """Runs another change of updates/ by its name, its settings checked."""
+        return self.run("updates", name, parents, data, **settings)
+
+    def run(self, room: str, name: str, parents: Sequence[Model], data: Split, /, **settings: Any) -> Model:
+        """Runs a change of any room: updates, pruners, fusers."""
+        plug: Change = plugs.function(room, name)
         return plug(parents, data, self, **read_settings(plug, settings))
 
 

@@ -138,3 +138,11 @@ class Tunable(Protocol):
     def hyperparameters(self, obj: Any, /) -> Values: ...  # as deployed; only those of ``dimensions``
     def dimensions(self, obj: Any, /) -> tuple[Dimension, ...]: ...  # what may vary, with the field's usual ranges
     def with_hyperparameters(self, obj: Any, values: Values, /) -> Any: ...  # a new object, to be fitted fresh
+
+
+@runtime_checkable
+class Layered(Protocol):
+    """A capability of networks that are a chain of dense layers: those layers, as (kernel (inputs, units), bias)."""
+
+    def layers(self, obj: Any, /) -> list[tuple[Array, Array]]: ...  # raises BadModel for any other network
+    def with_layers(self, obj: Any, layers: Sequence[tuple[Array, Array]], /) -> Any: ...

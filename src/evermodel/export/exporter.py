@@ -14,7 +14,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from evermodel.core.errors import AskedWrongly
-from evermodel.export._monitor.collector import registry_of
+from evermodel.export._monitor.collector import needs_client, registry_of
 from evermodel.export.exposition import known
 
 Start = Callable[..., Any]
@@ -58,6 +58,7 @@ def exporter(
 
         $ evermodel metrics churn --port 9464
     """
+    needs_client()
     from prometheus_client import make_wsgi_app
 
     known(names, home)

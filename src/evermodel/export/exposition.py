@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from evermodel.export._monitor.collector import registry_of
+from evermodel.export._monitor.collector import needs_client, registry_of
 from evermodel.loop.home import champion_of, open_home
 from evermodel.loop.results import Shown
 
@@ -29,6 +29,7 @@ def expose(*names: str, home: str | Path | None = None) -> Exposed:
 
         $ evermodel metrics churn --once
     """
+    needs_client()
     from prometheus_client import generate_latest
 
     found = known(names, home)

@@ -50,7 +50,9 @@ def integrate(kind: str, *, to: str | Path, replace: bool = False, **settings: A
     )
     unknown = sorted(set(settings) - set(inspect.signature(make).parameters))
     if unknown:
-        raise BadSetting(f"{kind} has no setting {', '.join(unknown)}.", f"'evermodel integrate {kind} --help' lists them.")
+        raise BadSetting(
+            f"{kind} has no setting {', '.join(unknown)}.", f"'evermodel integrate {kind} --help' lists them."
+        )
     folder = Path(to).expanduser().absolute()
     files = make(folder, **settings)
     _may_write(folder, files, replace)

@@ -152,6 +152,18 @@ def with_hyperparameters(obj: Any, values: Values, /) -> Any:
     return tuning.with_hyperparameters(obj, values)
 
 
+def layers(obj: Any, /) -> list[tuple[Array, Array]]:
+    """(kernel (inputs, units), bias) of a network that is nothing but Dense layers, activations and Dropout."""
+    from evermodel.frameworks._keras import layered
+
+    return layered.layers(obj)
+
+
+def with_layers(obj: Any, layers: Sequence[tuple[Array, Array]], /) -> Any:
+    """A new network of the same structure with these kernels and biases; optimizer memory fresh."""
+    return with_weights(obj, [part for layer in layers for part in layer])
+
+
 def logits(obj: Any, x: Any, /) -> Array | None:
     """x (n, …) -> scores before the last sigmoid or softmax (n, k); None where the last layer does not show them."""
     from evermodel.frameworks._keras import heads

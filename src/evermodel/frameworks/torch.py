@@ -168,6 +168,21 @@ def with_hyperparameters(obj: Any, values: Values) -> Any:
     return tuning.with_hyperparameters(_program(obj), values)
 
 
+def layers(obj: Any) -> list[tuple[Array, Array]]:
+    """(kernel (inputs, units), bias) of a network that is nothing but linear layers, activations and dropout."""
+    program = _program(obj)
+    return [(program.tensors[w].numpy().T.copy(), program.tensors[b].numpy().copy()) for w, b in tuning.chain(program)]
+
+
+def with_layers(obj: Any, layers: Sequence[tuple[Array, Array]]) -> Any:
+    program, torch = _program(obj), _torch()
+    changed = dict(program.tensors)
+    for (weight, bias), (kernel, shift) in zip(tuning.chain(program), layers, strict=True):
+        changed[weight] = torch.from_numpy(np.ascontiguousarray(kernel.T)).to(changed[weight].dtype)
+        changed[bias] = torch.from_numpy(np.array(shift)).to(changed[bias].dtype)
+    return dataclasses.replace(program, tensors=changed, memory={})
+
+
 def _program(obj: Any) -> Program:
     if isinstance(obj, Program):
         return obj

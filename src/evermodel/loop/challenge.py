@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -37,12 +37,12 @@ class Asked:
 
 def challenge(
     store: Store, prepared: Prepared, made: Made, asked: Asked, context: Context, *, finish: bool,
-    dressed: Callable[[Updated], R],
+    dressed: Callable[[Updated], R], beside: Sequence[Made] = (),
 ) -> R:  # fmt: skip
     """Judges ``made`` on the judged rows, finishes it by its own recipe where it is promoted, records all of it.
 
-    ``dressed`` adds what its room has to tell before it is written down. One look: a challenger that is held can be
-    judged again by ``evermodel judge``. Raises Moved if the champion moved meanwhile.
+    ``dressed`` adds what its room has to tell before it is written down; ``beside`` are shown as candidates. One look:
+    a challenger that is held can be judged again by ``evermodel judge``. Raises Moved if the champion moved meanwhile.
     """
     named = dataclasses.replace(made, recipe=Recipe(asked.change, asked.settings, goal=asked.goal))
     log = store.log(prepared.card.name)
@@ -63,7 +63,7 @@ def challenge(
             scores=shown_scores(scores),
             reasons=(*prepared.remarks, *told_reasons(verdict)),
             rows_needed=verdict.rows_needed,
-            candidates=candidates(prepared, [named], named, prepared.judging, scores.metric, context),
+            candidates=candidates(prepared, [named, *beside], named, prepared.judging, scores.metric, context),
             data=data_facts(prepared),
             finished=served is not None,
             training_seconds=made.seconds + (served.seconds if served else 0.0),
@@ -71,3 +71,8 @@ def challenge(
         )
     )
     return record(store, prepared, Standing(named, scores, verdict, asked.margin), served, result)
+
+
+def fields_of(updated: Updated) -> dict[str, Any]:
+    """The fields of an Updated, for a result that has more."""
+    return {f.name: getattr(updated, f.name) for f in dataclasses.fields(Updated)}

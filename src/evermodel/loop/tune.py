@@ -28,7 +28,7 @@ from evermodel.loop._search.search import Runs
 from evermodel.loop._search.study import Study
 from evermodel.loop._search.warm import remember_end, warm_start
 from evermodel.loop.auto import Recipe
-from evermodel.loop.challenge import Asked, challenge
+from evermodel.loop.challenge import Asked, challenge, fields_of
 from evermodel.loop.home import open_home
 from evermodel.loop.known import prepare_known
 from evermodel.loop.making import make
@@ -208,7 +208,7 @@ def _judged(
     made = make(Recipe("refit", told), prepared, context)
 
     def dressed(updated: Updated) -> Tuned:
-        fields = {f.name: getattr(updated, f.name) for f in dataclasses.fields(Updated)}
+        fields = fields_of(updated)
         fields["training_seconds"] += sum(t.seconds for t in found.trials)
         return Tuned(
             **fields, trials=found.trials, best=dict(found.best.values), incumbent=dict(found.incumbent.values),

@@ -7,7 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from evermodel.export._integrate.panels import (
-    BLUE, GREEN, ORANGE, PURPLE, RED, band, lines, number, source, states, table, variable,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    RED,
+    band,
+    lines,
+    number,
+    source,
+    states,
+    table,
+    variable,
 )  # fmt: skip
 
 ALARMING = ((None, GREEN), (1.0, RED))
@@ -57,7 +68,8 @@ def _models() -> Any:
     board = board.with_variable(variable("metric", "Metric", "evermodel_quality", "metric"))
     for panel in (
         number("Models", "Models whose metrics arrive.", "count(count by (model) (evermodel_version_info))"),
-        number("Critical alarms", "Open now, all models.", 'sum(evermodel_alarms_open{level="critical"})', steps=ALARMING),
+        number("Critical alarms", "Open now, all models.", 'sum(evermodel_alarms_open{level="critical"})',
+               steps=ALARMING),
         number("Warnings", "Open now, all models.", 'sum(evermodel_alarms_open{level="warning"})',
                steps=((None, GREEN), (1.0, ORANGE))),
         number("Promoted, 7 days", "Updates that the judge let into service.",
@@ -75,11 +87,13 @@ def _models() -> Any:
         ], joined="model", hidden=("Value #A",)),
         lines("Quality: $metric", "On the newest rows whose labels had time to come.",
               [('evermodel_quality{metric="$metric",slice=""}', "{{model}} {{version}}")]),
-        lines("Open alarms", "By model and level.", [("sum by (model, level) (evermodel_alarms_open)", "{{model}} {{level}}")]),
-        lines("Rows", "Rows watched a second.", [("sum by (model) (rate(evermodel_rows_total[$__rate_interval]))", "{{model}}")],
-              unit="rowsps"),
+        lines("Open alarms", "By model and level.",
+              [("sum by (model, level) (evermodel_alarms_open)", "{{model}} {{level}}")]),
+        lines("Rows", "Rows watched a second.",
+              [("sum by (model) (rate(evermodel_rows_total[$__rate_interval]))", "{{model}}")], unit="rowsps"),
         lines("Updates", "By the judge's decision.",
-              [("sum by (model, decision) (increase(evermodel_updates_total[$__interval]))", "{{model}} {{decision}}")], bars=True),
+              [("sum by (model, decision) (increase(evermodel_updates_total[$__interval]))",
+                "{{model}} {{decision}}")], bars=True),
     ):  # fmt: skip
         board = board.with_panel(panel)
     return board
@@ -90,7 +104,7 @@ def _model() -> Any:
     board = board.with_variable(variable("model", "Model", "evermodel_version_info", "model"))
     board = board.with_variable(variable("metric", "Metric", 'evermodel_quality{model="$model"}', "metric"))
     of, said = 'model="$model"', 'model="$model",metric="$metric",slice=""'
-    quality = lines("Quality: $metric", "With its 95 % interval; estimated without labels; as at adoption or promotion.", [
+    quality = lines("Quality: $metric", "Its 95 % interval; estimated without labels; at adoption or promotion.", [
         (f"evermodel_quality{{{said}}}", "$metric {{version}}"),
         (f"evermodel_quality_low{{{said}}}", "low"),
         (f"evermodel_quality_high{{{said}}}", "high"),
@@ -109,8 +123,9 @@ def _model() -> Any:
               (f'evermodel_window_rows{{{of},slice=""}}', "rows of the window"),
               (f'evermodel_window_labelled_rows{{{of},slice=""}}', "of these labelled")], size=(8, 10)),
         states("Alarms", "When each was open.", f"evermodel_alarm_open{{{of}}}", "{{alarm}} {{subject}} ({{level}})"),
-        lines("Predictions", "Share of each class.", [(f"evermodel_predictions_total{{{of}}} / ignoring (class) group_left ()"
-              f" sum without (class) (evermodel_predictions_total{{{of}}})", "{{class}}")], unit="percentunit"),
+        lines("Predictions", "Share of each class.", [(
+            f"evermodel_predictions_total{{{of}}} / ignoring (class) group_left ()"
+            f" sum without (class) (evermodel_predictions_total{{{of}}})", "{{class}}")], unit="percentunit"),
         lines("Updates", "By the judge's decision.",
               [(f"increase(evermodel_updates_total{{{of}}}[$__interval])", "{{decision}}")], bars=True),
         number("Promoted so far", "Adoption included.", f"evermodel_promotions_total{{{of}}}"),
@@ -124,18 +139,24 @@ def _model() -> Any:
 
 
 def _drift() -> Any:
-    board = _board("Evermodel: data drift", "evermodel-drift", "What changed in the data, and does it matter.", "$model")
+    board = _board(
+        "Evermodel: data drift", "evermodel-drift", "What changed in the data, and does it matter.", "$model"
+    )
     board = board.with_variable(variable("model", "Model", "evermodel_version_info", "model"))
-    board = board.with_variable(variable("statistic", "Statistic", 'evermodel_drift_statistic{model="$model"}', "statistic"))
+    board = board.with_variable(
+        variable("statistic", "Statistic", 'evermodel_drift_statistic{model="$model"}', "statistic")
+    )
     of = 'model="$model"'
     for panel in (
         number("Columns that matter", "Much: the model depends on them.",
                f'count(evermodel_drift_column_info{{{of},matters=~"high|medium"}})', size=(6, 4)),
-        number("Drift alarms", "Open now.", f'sum(evermodel_alarm_open{{{of},alarm=~"drift|missing|unseen|range|types"}}) or vector(0)',
+        number("Drift alarms", "Open now.",
+               f'sum(evermodel_alarm_open{{{of},alarm=~"drift|missing|unseen|range|types"}}) or vector(0)',
                steps=ALARMING, size=(6, 4)),
         number("Largest evidence", "E-value of the column that differs most; alarms need far more than 100.",
                f"max(evermodel_drift_evidence{{{of}}})", size=(6, 4)),
-        number("Rows of the newest window", "What the newest look saw.", f'evermodel_window_rows{{{of},slice=""}}', size=(6, 4)),
+        number("Rows of the newest window", "What the newest look saw.",
+               f'evermodel_window_rows{{{of},slice=""}}', size=(6, 4)),
         lines("$statistic by column", "The newest look against the reference.",
               [(f'evermodel_drift_statistic{{{of},statistic="$statistic"}}', "{{column}}")], size=(16, 10)),
         lines("Evidence by column", "E-values: 1/x bounds the chance that a drift this clear is false.",

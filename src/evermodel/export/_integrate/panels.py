@@ -25,7 +25,9 @@ def query(expr: str, legend: str = "", *, ref: str = "A", now: bool = False, tab
     return built.format(PromQueryFormat.TABLE) if table else built
 
 
-def _put(panel: Any, title: str, says: str, size: tuple[int, int], queries: Sequence[tuple[str, str]], **how: Any) -> Any:
+def _put(
+    panel: Any, title: str, says: str, size: tuple[int, int], queries: Sequence[tuple[str, str]], **how: Any
+) -> Any:
     """``queries``: (expression, legend); ``size``: columns of 24, and height."""
     panel = panel.title(title).description(says).datasource(source()).span(size[0]).height(size[1])
     for ref, (expr, legend) in zip("ABCDEFGH", queries, strict=False):
@@ -41,7 +43,11 @@ def lines(
     from grafana_foundation_sdk.builders.common import VizLegendOptions, VizTooltipOptions
     from grafana_foundation_sdk.builders.timeseries import Panel
     from grafana_foundation_sdk.models.common import (
-        GraphDrawStyle, LegendDisplayMode, LegendPlacement, TooltipDisplayMode, VisibilityMode,
+        GraphDrawStyle,
+        LegendDisplayMode,
+        LegendPlacement,
+        TooltipDisplayMode,
+        VisibilityMode,
     )  # fmt: skip
 
     panel = _put(Panel(), title, says, size, queries)
@@ -65,7 +71,8 @@ def number(
     title: str, says: str, expr: str, *, legend: str = "", size: tuple[int, int] = (4, 4), unit: str = "",
     steps: Sequence[tuple[float | None, str]] = (), text: bool = False,
 ) -> Any:  # fmt: skip
-    """The newest value, large; ``steps``: from which value on it has which colour; ``text``: show the legend instead."""
+    """The newest value, large; ``steps``: from which value on which colour; ``text``: show the legend instead."""
+    from grafana_foundation_sdk.builders.common import ReduceDataOptions
     from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
     from grafana_foundation_sdk.builders.stat import Panel
     from grafana_foundation_sdk.models.common import BigValueGraphMode, BigValueTextMode
@@ -74,6 +81,7 @@ def number(
     panel = _put(Panel(), title, says, size, [(expr, legend)], now=True).graph_mode(BigValueGraphMode.NONE)
     colours = [Threshold(value=at, color=colour) for at, colour in steps or ((None, BLUE),)]
     panel = panel.thresholds(ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(colours)).no_value("not known")
+    panel = panel.reduce_options(ReduceDataOptions().calcs(["lastNotNull"]))
     panel = panel.text_mode(BigValueTextMode.NAME) if text else panel
     return panel.unit(unit) if unit else panel
 
@@ -82,18 +90,17 @@ def table(
     title: str, says: str, queries: Sequence[tuple[str, str]], *, joined: str, hidden: Sequence[str] = (),
     size: tuple[int, int] = (24, 9),
 ) -> Any:  # fmt: skip
-    """Newest values, a row each; several queries are joined on the label ``joined``; legends name the columns."""
+    """Newest values of several queries, a row for each value of the label ``joined``; legends head the columns."""
     from grafana_foundation_sdk.builders.table import Panel
     from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 
-    panel = _put(Panel(), title, says, size, queries, now=True, table=True)
-    names = {"Value": queries[0][1]} if len(queries) == 1 else {f"Value #{r}": n for r, (_, n) in zip("ABCDEFGH", queries, strict=False)}
-    if len(queries) > 1:
-        panel = panel.with_transformation(DataTransformerConfig("joinByField", {"byField": joined, "mode": "outer"}))
-    shown = {"excludeByName": dict.fromkeys(["Time", *hidden], True), "renameByName": names, "indexByName": {}}
-    if len(queries) > 1:
-        shown["excludeByName"] |= {f"Time {n}": True for n in range(1, len(queries) + 1)}
-    return panel.with_transformation(DataTransformerConfig("organize", shown))
+    panel = _put(Panel(), title, says, size, queries, now=True, table=True).show_header(True)
+    named = {f"Value #{ref}": legend for ref, (_, legend) in zip("ABCDEFGH", queries, strict=False)}
+    times = ["Time", *(f"Time {n}" for n in range(1, len(queries) + 1))]
+    shown = {"excludeByName": dict.fromkeys([*times, *hidden], True), "renameByName": named, "indexByName": {}}
+    how = {"byField": joined, "mode": "outer"}
+    panel = panel.with_transformation(DataTransformerConfig(id_val="joinByField", options=how))
+    return panel.with_transformation(DataTransformerConfig(id_val="organize", options=shown))
 
 
 def states(title: str, says: str, expr: str, legend: str, *, size: tuple[int, int] = (24, 7)) -> Any:
@@ -105,7 +112,8 @@ def states(title: str, says: str, expr: str, legend: str, *, size: tuple[int, in
     shown = {"0": ValueMappingResult(text="closed", color=GREEN, index=0),
              "1": ValueMappingResult(text="open", color=RED, index=1)}  # fmt: skip
     panel = _put(Panel(), title, says, size, [(expr, legend)])
-    return panel.mappings([ValueMap(options=shown)]).show_value(VisibilityMode.AUTO)
+    panel = panel.fill_opacity(70).line_width(0).show_value(VisibilityMode.AUTO)
+    return panel.mappings([ValueMap(options=shown)])
 
 
 def variable(name: str, label: str, series: str, of: str, *, chosen: str = "", all_of_them: bool = False) -> Any:

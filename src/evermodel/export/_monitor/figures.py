@@ -1,4 +1,4 @@
-"""The figures that ``check`` can hold against a threshold: qualities, ages, counts, drift, by the names a user types."""
+"""The figures that ``check`` can hold against a threshold, by the names a user types."""
 
 from __future__ import annotations
 

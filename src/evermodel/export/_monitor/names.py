@@ -14,7 +14,7 @@ SCORED = ("model", "version", "slice", "metric")
 
 @dataclass(frozen=True)
 class Family:
-    """``name`` as it is exposed, but for the ``_total`` of a counter and the ``_info`` of an info, which its kind adds."""
+    """``name`` as it is exposed, but for a counter's ``_total`` and an info's ``_info``, which its kind adds."""
 
     name: str
     kind: Literal["gauge", "counter", "info"]
@@ -54,7 +54,7 @@ _ALL = (
     Family("evermodel_rows", "counter", "Rows with a prediction that the monitor saw."),
     Family("evermodel_labels", "counter", "Labels that came."),
     Family("evermodel_batches", "counter", "Batches that came."),
-    Family("evermodel_duplicates", "counter", "Rows, labels or deliveries that came again, and were not counted again."),
+    Family("evermodel_duplicates", "counter", "Rows, labels or deliveries that came again; not counted again."),
     Family("evermodel_stranger_labels", "counter", "Labels whose row was never seen."),
     Family("evermodel_alarms", "counter", "Alarms opened so far."),
     Family("evermodel_predictions", "counter", "Rows by the class predicted (absent above 100 classes).",
@@ -63,7 +63,8 @@ _ALL = (
     Family("evermodel_last_row_timestamp_seconds", "gauge", "When the newest row came."),
     Family("evermodel_last_label_timestamp_seconds", "gauge", "When the newest label came."),
     Family("evermodel_label_delay_seconds", "gauge", "Median time from a row to its label."),
-    Family("evermodel_batch_latency_seconds", "gauge", "Time to predict a batch.", ("model", "quantile")),
+    Family("evermodel_batch_latency_p50_seconds", "gauge", "Median time to predict a batch."),
+    Family("evermodel_batch_latency_p99_seconds", "gauge", "Time within which 99 % of the batches were predicted."),
     Family("evermodel_throughput_rows_per_second", "gauge", "Rows predicted a second while predicting."),
     Family("evermodel_false_alarm_promise_ratio", "gauge", "Promised chance of any false alarm in the monitor's life."),
     Family("evermodel_updates", "counter", "Updates by the judge's decision.", ("model", "decision")),

@@ -25,10 +25,11 @@ GAUGES = {
     "last_row": "evermodel_last_row_timestamp_seconds",
     "last_label": "evermodel_last_label_timestamp_seconds",
     "label_delay": "evermodel_label_delay_seconds",
+    "latency_p50": "evermodel_batch_latency_p50_seconds",
+    "latency_p99": "evermodel_batch_latency_p99_seconds",
     "throughput": "evermodel_throughput_rows_per_second",
     "false_alarm_rate": "evermodel_false_alarm_promise_ratio",
 }
-LATENCIES = {"latency_p50": "0.5", "latency_p99": "0.99"}
 DECISIONS = {kind: decision for decision, kind in KINDS.items()}
 
 
@@ -41,7 +42,7 @@ class Sample(NamedTuple):
 
 
 def samples(monitored: Monitored | None, champion: Card, log: Sequence[Event]) -> Iterator[Sample]:
-    """Everything known of one model; ``monitored`` is None where nothing was ever watched. Unknown values are left out."""
+    """Everything known of one model; ``monitored`` is None where nothing was watched. Unknown values are left out."""
     task = "" if monitored is None else monitored.task
     found = [*_serving(champion, task), *_happened(log), *([] if monitored is None else _watched(monitored))]
     return (s for s in found if not math.isnan(s.value))
@@ -123,9 +124,6 @@ def _counted(monitored: Monitored) -> Iterator[Sample]:
     if len(classes) <= MOST_CLASSES:
         yield from (Sample("evermodel_predictions", (c,), n) for c, n in classes.items())
     yield from (Sample(GAUGES[k], (), v) for k, v in gauges.items() if k in GAUGES)
-    for key, quantile in LATENCIES.items():
-        if key in gauges:
-            yield Sample("evermodel_batch_latency_seconds", (quantile,), gauges[key])
 
 
 def _serving(champion: Card, task: str) -> Iterator[Sample]:

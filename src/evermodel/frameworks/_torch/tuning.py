@@ -96,6 +96,16 @@ def stack_of(graph: Graph) -> Stack | None:
     return Stack(graph.nodes[:first], tuple(map(tuple, blocks)), graph.nodes[last:])
 
 
+def chain(program: Program) -> list[tuple[str, str]]:
+    """(weight, bias) keys of each linear layer, where the network has no other parameters. Raises BadModel."""
+    graph, stack = program.graph, stack_of(program.graph)
+    linear = [n for n in graph.nodes if n.short == "linear"]
+    keys = [(graph.bound[n.reads()[1]], graph.bound[n.reads()[2]]) for n in linear if len(n.reads()) == 3]
+    if stack is None or len(keys) < len(linear) or {k for pair in keys for k in pair} != set(program.trainable):
+        raise BadModel("Only a chain of linear layers with biases can be taken apart into its units.")
+    return keys
+
+
 def _width(program: Program, stack: Stack) -> int:
     return int(program.tensors[program.graph.bound[stack.blocks[0][0].reads()[1]]].shape[0])
 

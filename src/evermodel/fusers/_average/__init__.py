@@ -1,0 +1,1 @@
+"""Parts of the fusers that average weights."""

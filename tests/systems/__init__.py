@@ -1,0 +1,1 @@
+"""The doors of monitoring, held against the real Prometheus, Pushgateway, Alertmanager and Nagios."""
