@@ -10,6 +10,7 @@ import evermodel
 from evermodel.cli.check import check
 from evermodel.cli.fuse import fuse
 from evermodel.cli.integrate import integrate
+from evermodel.cli.iterate import iterate
 from evermodel.cli.metrics import metrics
 from evermodel.cli.options import adopt_options, home_and_json, parsed_settings, seconds
 from evermodel.cli.show import epochs, finish, say
@@ -261,3 +262,4 @@ app.add_command(check)
 app.add_command(integrate)
 app.add_command(tune)
 app.add_command(fuse)
+app.add_command(iterate)
