@@ -23,7 +23,13 @@ from evermodel.cli.show import finish, say, trials_heard
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @home_and_json
 def iterate(
-    name: str, data: str | None, home: str | None, as_json: bool, budget: str | None, report_to: str | None, **given: Any
+    name: str,
+    data: str | None,
+    home: str | None,
+    as_json: bool,
+    budget: str | None,
+    report_to: str | None,
+    **given: Any,
 ) -> None:
     """Tune, prune and fuse in the order that pays; every step's challenger meets the champion.
 

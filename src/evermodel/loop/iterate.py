@@ -96,19 +96,17 @@ def iterate(
     before = champion_of(store, name).version
     rooms = ROOMS[goal]
     parts = _parts(data, len(rooms))
-    told = {"accept": accept, "seed": seed, "home": home, "on_epoch": on_epoch}
-    steps: list[Step] = []
-    for room, part in zip(rooms, parts, strict=True):
-        if room == "tune":
-            left = None if budget is None else max(1.0, TUNING * budget)
-            found = _tried(room, lambda p=part, b=left: tune(name, p, budget=b, trials=trials, on_trial=on_trial, **told))
-        elif room == "prune":
-            size = HALF if goal == "smaller" else None
-            found = _tried(room, lambda p=part, s=size: prune(name, p, size=s, keep_metric=keep_metric, **told))
-        else:
-            found = _tried(room, lambda p=part: fuse(name, _versions(store, name), data=p, **told))
-        steps.append(found)
-    return _account(store, name, goal, before, steps, parts[-1], began)
+    told: dict[str, Any] = {"accept": accept, "seed": seed, "home": home, "on_epoch": on_epoch}
+    searching = None if budget is None else max(1.0, TUNING * budget)
+    work: dict[str, Callable[[Any], Updated]] = {
+        "tune": lambda rows: tune(name, rows, budget=searching, trials=trials, on_trial=on_trial, **told),
+        "prune": lambda rows: prune(
+            name, rows, size=HALF if goal == "smaller" else None, keep_metric=keep_metric, **told
+        ),
+        "fuse": lambda rows: fuse(name, _versions(store, name), data=rows, **told),
+    }
+    steps = [_tried(room, work[room], part) for room, part in zip(rooms, parts, strict=True)]
+    return _account(store, name, goal, before, steps, began)
 
 
 def _parts(data: Any, count: int) -> list[Any]:
@@ -131,11 +129,11 @@ def _versions(store: Store, name: str) -> list[str]:
     return [champion, *others[: FUSED - 1]]
 
 
-def _tried(room: str, work: Callable[[], Updated]) -> Step:
+def _tried(room: str, work: Callable[[Any], Updated], rows: Any) -> Step:
     """A step that cannot be taken is told, and the others go on; somebody else's move ends all."""
     began = time.monotonic()
     try:
-        done = work()
+        done = work(rows)
     except AskedWrongly as error:
         return Step(room, "skipped", None, says=error.message, seconds=time.monotonic() - began)
     score = done.scores["new"][done.metric]
@@ -145,9 +143,7 @@ def _tried(room: str, work: Callable[[], Updated]) -> Step:
     )
 
 
-def _account(
-    store: Store, name: str, goal: str, before: str, steps: Sequence[Step], rows: Any, began: float
-) -> Iterated:
+def _account(store: Store, name: str, goal: str, before: str, steps: Sequence[Step], began: float) -> Iterated:
     if all(s.decision == "skipped" for s in steps):
         raise AskedWrongly(f"No step could be taken: {'; '.join(s.says for s in steps)}")
     now = champion_of(store, name).version
