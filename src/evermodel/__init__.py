@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from evermodel.loop.look import show as show
     from evermodel.loop.point import promote as promote
     from evermodel.loop.point import rollback as rollback
+    from evermodel.loop.prune import prune as prune
     from evermodel.loop.tune import tune as tune
     from evermodel.loop.update import update as update
     from evermodel.loop.use import evaluate as evaluate
@@ -32,6 +33,7 @@ VERBS = {
     "tune": "loop.tune",
     "fuse": "loop.fuse",
     "iterate": "loop.iterate",
+    "prune": "loop.prune",
     "predict": "loop.use",
     "save": "loop.use",
     "models": "loop.look",

@@ -13,6 +13,7 @@ from evermodel.cli.integrate import integrate
 from evermodel.cli.iterate import iterate
 from evermodel.cli.metrics import metrics
 from evermodel.cli.options import adopt_options, home_and_json, parsed_settings, seconds
+from evermodel.cli.prune import prune
 from evermodel.cli.show import epochs, finish, say
 from evermodel.cli.tune import tune
 from evermodel.cli.watch import watch
@@ -263,3 +264,4 @@ app.add_command(integrate)
 app.add_command(tune)
 app.add_command(fuse)
 app.add_command(iterate)
+app.add_command(prune)

@@ -13,7 +13,7 @@ from pathlib import Path
 from evermodel.core.errors import OutOfSpace
 
 
-def write_whole(to: Path, write: Callable[[Path], None]) -> None:
+def write_whole(to: Path, write: Callable[[Path], object]) -> None:
     """Calls ``write`` with a temporary path of the same name, then moves it in place; ``to`` is old or new, never half.
 
     Raises OutOfSpace when the disk is full; ``to`` is then as it was.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from evermodel.core.channels import Group
 from evermodel.core.space import Dimension, Values
 from evermodel.core.table import Array
 from evermodel.core.training import Training
@@ -146,3 +147,23 @@ class Layered(Protocol):
 
     def layers(self, obj: Any, /) -> list[tuple[Array, Array]]: ...  # raises BadModel for any other network
     def with_layers(self, obj: Any, layers: Sequence[tuple[Array, Array]], /) -> Any: ...
+
+
+@runtime_checkable
+class Prunable(Protocol):
+    """A capability of networks: channels can be taken out, and what is left is an ordinary, smaller network.
+
+    ``removed``: group name -> positions of channels. Where all their weights are zero, ``without`` changes nothing.
+    """
+
+    def groups(self, obj: Any, /) -> list[Group]: ...  # raises BadModel where nothing can be taken out
+    def without(self, obj: Any, removed: Mapping[str, Array], /) -> Any: ...
+    def masked(self, obj: Any, removed: Mapping[str, Array], /) -> Any: ...  # same size, those weights zero
+
+
+@runtime_checkable
+class Truncating(Protocol):
+    """A capability of boosters and forests: how many rounds or trees predict, and the model with the first of them."""
+
+    def trees(self, obj: Any, /) -> int: ...
+    def first(self, obj: Any, trees: int, /) -> Any: ...

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from evermodel.core.channels import Group
 from evermodel.core.errors import BadModel, BadSetting, MissingExtra
 from evermodel.core.framework import Needs
 from evermodel.core.model import Model
@@ -162,6 +163,28 @@ def layers(obj: Any, /) -> list[tuple[Array, Array]]:
 def with_layers(obj: Any, layers: Sequence[tuple[Array, Array]], /) -> Any:
     """A new network of the same structure with these kernels and biases; optimizer memory fresh."""
     return with_weights(obj, [part for layer in layers for part in layer])
+
+
+def groups(obj: Any, /) -> list[Group]:
+    """Channels that can be taken out, each with what is coupled to it. Raises BadModel where there are none."""
+    from evermodel.frameworks._keras import pruning
+
+    _check_built(obj)
+    return pruning.groups(obj)
+
+
+def without(obj: Any, removed: Mapping[str, Array], /) -> Any:
+    """A smaller network without these channels: group name -> positions."""
+    from evermodel.frameworks._keras import pruning
+
+    return pruning.without(obj, removed)
+
+
+def masked(obj: Any, removed: Mapping[str, Array], /) -> Any:
+    """The network in its old size with zeros for these channels' weights: no faster."""
+    from evermodel.frameworks._keras import pruning
+
+    return pruning.masked(obj, removed)
 
 
 def logits(obj: Any, x: Any, /) -> Array | None:

@@ -151,6 +151,17 @@ def with_rounds(obj: Any, rounds: int) -> Any:
     return dataclasses.replace(_boosted(obj), rounds=rounds)
 
 
+def trees(obj: Any) -> int:
+    return _boosted(obj).native.rounds
+
+
+def first(obj: Any, trees: int) -> Any:
+    """The booster with its first rounds only; a training anew has as many."""
+    parent = _boosted(obj)
+    cut = dataclasses.replace(parent.native, trees=parent.native.trees[: trees * parent.native.trees_per_round])
+    return _from_text(to_text(cut).encode(), parent.classes, trees)
+
+
 def hyperparameters(obj: Any) -> Values:
     return tuning.hyperparameters(_boosted(obj).booster.params, _boosted(obj).rounds)
 

@@ -17,7 +17,7 @@ from evermodel.core.table import Array
 from evermodel.core.training import Epoch, Training
 from evermodel.frameworks._pickled import SUFFIXES as PICKLES
 from evermodel.frameworks._pickled import names_package, unpickled
-from evermodel.frameworks._sklearn import tuning
+from evermodel.frameworks._sklearn import pruning, tuning
 
 EXTRA = "sklearn"
 # Types of scikit-learn's own that skops does not trust by itself, and whose construction runs no code of a stranger.
@@ -221,6 +221,19 @@ def _weights(model: Any, training: Training) -> dict[str, Array]:
         return {}
     name = "sample_weight" if last is model else f"{model.steps[-1][0]}__sample_weight"
     return {name: training.weight}
+
+
+def trees(obj: Any) -> int:
+    return pruning.trees(_last(obj))
+
+
+def first(obj: Any, trees: int) -> Any:
+    """A copy with its first trees or rounds only. Raises BadModel for an estimator without."""
+    import copy
+
+    made = copy.deepcopy(obj)
+    pruning.truncate(_last(made), trees)
+    return made
 
 
 def _last(obj: Any) -> Any:

@@ -64,12 +64,12 @@ def taken(obj: Any) -> Any:
 
 def write(obj: Any, to: Path) -> None:
     raw = _boosted(obj).booster.save_raw("json" if to.suffix == ".json" else "ubj")
-    write_whole(to, lambda at: _put(at, bytes(raw)))
+    write_whole(to, lambda at: at.write_bytes(bytes(raw)))
 
 
 def save(obj: Any, to: Path) -> None:
     boosted = _boosted(obj)
-    _put(to / "model.ubj", bytes(boosted.booster.save_raw("ubj")))
+    (to / "model.ubj").write_bytes(bytes(boosted.booster.save_raw("ubj")))
     beside = {k: getattr(boosted, k) for k in ("recipe", "tables", "classes", "groups", "rounds")}
     (to / "model.json").write_text(json.dumps(beside))
 
@@ -147,6 +147,16 @@ def rounds(obj: Any) -> int:
 
 def with_rounds(obj: Any, rounds: int) -> Any:
     return dataclasses.replace(_boosted(obj), rounds=rounds)
+
+
+def trees(obj: Any) -> int:
+    return int(_boosted(obj).booster.num_boosted_rounds())
+
+
+def first(obj: Any, trees: int) -> Any:
+    """The booster with its first rounds only; a training anew has as many."""
+    parent = dataclasses.replace(_boosted(obj), rounds=trees)
+    return _like(parent, _document(parent.booster[:trees]))
 
 
 def hyperparameters(obj: Any) -> Values:
@@ -278,10 +288,6 @@ def _tried(work: Callable[[], Any]) -> Any:
 
 def _first_line(error: Exception) -> str:
     return str(error).split("\n", 1)[0][:300]
-
-
-def _put(at: Path, data: bytes) -> None:
-    at.write_bytes(data)
 
 
 def _xgboost() -> Any:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
-import polars as pl
 
 from evermodel.core.change import Context, Split
 from evermodel.core.ensemble import Ensemble
@@ -16,11 +15,10 @@ from evermodel.core.members import as_ensemble, plain_members, scorer
 from evermodel.core.model import Model
 from evermodel.core.output import Output
 from evermodel.core.settings import In
-from evermodel.core.table import Array, Table
+from evermodel.core.table import Table
+from evermodel.core.teaching import taught
 
 __all__ = ["distill"]
-
-LEAST = 0.01  # a class that the teacher gives less is not worth a row
 
 
 def distill(
@@ -44,7 +42,7 @@ def distill(
     teacher = as_ensemble(plain_members(parents))
     best = _best(parents, data.tuning)
     student = _single(best)
-    table, weight = _taught(teacher, rows, share, temperature)
+    table, weight = taught(teacher, rows, share, temperature)
     if student.contract.task != "regression":
         student = dataclasses.replace(student, output=Output(student.output.kind, threshold=student.output.threshold))
     training = ctx.training(student, data.tuning, epochs=epochs, weight=weight)
@@ -67,28 +65,3 @@ def _single(model: Model) -> Model:
         return model
     largest = int(np.argmax(model.obj.shares))
     return dataclasses.replace(model.obj.members[largest], contract=model.contract)
-
-
-def _taught(teacher: Model, rows: Table, share: float, temperature: float) -> tuple[Table, Array]:
-    """Rows with the teacher's answers for labels: each row once a likely class, weighted; mean weight 1."""
-    target = rows.roles.target or ""
-    said = teacher.predict(rows.frame)
-    if teacher.contract.task == "regression":
-        mixed = share * said + (1.0 - share) * teacher.target(rows)
-        frame = rows.frame.with_columns(pl.Series(target, mixed).cast(pl.Float64))
-        return dataclasses.replace(rows, frame=frame), _own(rows, np.ones(len(rows)))
-    p = said ** (1.0 / temperature)
-    p = share * p / p.sum(axis=1, keepdims=True)
-    p[np.arange(len(rows)), teacher.target(rows)] += 1.0 - share
-    at, label = np.nonzero(p >= LEAST)
-    kind = rows.frame[target].dtype
-    frame = rows.frame[at].with_columns(pl.Series(target, label).cast(kind))
-    blocks = None if rows.blocks is None else rows.blocks[at]
-    weight = _own(rows, np.ones(len(rows)))[at] * p[at, label]
-    return Table(frame, rows.roles, blocks), np.asarray(weight / weight.mean())
-
-
-def _own(rows: Table, weight: Array) -> Array:
-    if rows.roles.weight is None:
-        return weight
-    return np.asarray(weight * rows.frame[rows.roles.weight].to_numpy())

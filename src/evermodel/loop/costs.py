@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
+import zlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -41,3 +43,11 @@ def size_of(model: Model) -> int:
     with TemporaryDirectory(prefix="evermodel-") as folder:
         model.framework.save(model.obj, Path(folder))
         return sum(f.stat().st_size for f in Path(folder).rglob("*") if f.is_file())
+
+
+def compressed(cost: Cost, model: Model) -> Cost:
+    """The same cost with the bytes of the model's files as an archive would hold them."""
+    with TemporaryDirectory(prefix="evermodel-") as folder:
+        model.framework.save(model.obj, Path(folder))
+        packed = sum(len(zlib.compress(f.read_bytes(), 6)) for f in Path(folder).rglob("*") if f.is_file())
+    return dataclasses.replace(cost, size=packed)

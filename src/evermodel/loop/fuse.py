@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from evermodel.core import plugs
 from evermodel.core.change import Context, Split
-from evermodel.core.errors import AskedWrongly, BadModel, BadSetting, ContractBroken, NoData
+from evermodel.core.errors import AskedWrongly, BadModel, BadSetting, ContractBroken
 from evermodel.core.members import scorer
 from evermodel.core.model import Model
 from evermodel.core.settings import read_settings
@@ -24,15 +22,14 @@ from evermodel.loop.challenge import Asked, challenge, fields_of
 from evermodel.loop.costs import costs_of
 from evermodel.loop.home import card_of, champion_of, open_home
 from evermodel.loop.making import Made
-from evermodel.loop.memory import read_memory
-from evermodel.loop.prepare import Prepared, prepare
+from evermodel.loop.prepare import Prepared
 from evermodel.loop.results import Updated
 from evermodel.loop.scoring import check_metric
+from evermodel.loop.unseen import choosing, prepare_unseen
 from evermodel.loop.versions import load_version
 
 AUTO = ("soup", "average", "select", "stack")  # what auto tries, in this order; a single model first
 NEAR = 0.002  # of the score: a model as fast as one member is preferred to an ensemble that is this little better
-LEAST = 60  # rows of the past that can stand in for new ones
 
 
 @dataclass(frozen=True)
@@ -91,10 +88,10 @@ def fuse(
         raise BadSetting(f"'auto' chooses its own settings. Got {', '.join(settings)}.", "Name the way: --with select.")
     champion_of(store, name)
     cards = _cards(store, name, versions)
-    prepared = _prepared(store, name, data, accept, seed)
+    prepared = prepare_unseen(store, name, data, accept, seed)
     check_metric(metric, prepared.champion.contract.task)
     models = [_loaded(store, card, prepared) for card in cards]
-    split = _split(prepared)
+    split = choosing(prepared)
     context = Context(seed, None, on_epoch)
     ancestor = _ancestor(store, name, cards, prepared)
     made = _made(with_, settings or {}, models, ancestor, split, context)
@@ -131,32 +128,6 @@ def _loaded(store: Store, card: Card, prepared: Prepared) -> Model:
     return dataclasses.replace(model, contract=now)
 
 
-def _prepared(store: Store, name: str, data: Any, accept: Collection[str], seed: int) -> Prepared:
-    """New rows; or those that were kept out of all training, a half of them judging."""
-    if data is not None:
-        return prepare(store, name, data, accept=accept, seed=seed)
-    card, memory = champion_of(store, name), read_memory(store, name)
-    champion = load_version(store, card)
-    past = memory.past(store, champion.contract)
-    if past is None or len(past) < LEAST:
-        raise NoData(f"Only {0 if past is None else len(past)} rows of {name} were kept out of training; {LEAST} are "
-                     "needed to choose and to judge.", "Give labelled rows that came since: --data.")  # fmt: skip
-    judged = np.random.default_rng(seed).permutation(len(past)) % 2 == 0
-    kept = memory.rows(store, champion.contract)
-    nothing = np.zeros(len(past), dtype=bool)
-    return Prepared(
-        card, champion, champion, memory, past, judged, nothing, kept, None, 0, None, None,
-        "rows kept out of training", remarks=("no new rows: half of those kept out of all training judge",),
-    )  # fmt: skip
-
-
-def _split(prepared: Prepared) -> Split:
-    """Rows nobody was trained on: the older half may be trained on now (distill), the newer half is to choose by."""
-    split = prepared.split()
-    half = np.arange(len(split.new)) >= (0 if prepared.cleaned is None else len(split.new) // 2)
-    return Split(split.new.rows(~half), split.kept, split.new.rows(half))
-
-
 def _made(
     with_: str, settings: Mapping[str, Any], models: Sequence[Model], ancestor: Model | None, split: Split,
     context: Context,
@@ -172,7 +143,7 @@ def _made(
         except BadModel as error:
             why = error.message
             continue
-        assert split.tuning is not None  # noqa: S101  # _split gives them
+        assert split.tuning is not None  # noqa: S101  # choosing() gives them
         found.append((scorer(made.model, split.tuning)(made.model), made))
     if not found:
         raise BadModel(f"None of {', '.join(AUTO)} could fuse these versions ({why}).")

@@ -1,0 +1,133 @@
+"""Tries ratios, and keeps what each costs and scores: the list from which a ratio is chosen."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from evermodel.core.change import Context, Split
+from evermodel.core.ensemble import Ensemble
+from evermodel.core.errors import BadSetting
+from evermodel.core.members import scorer, tuning_rows
+from evermodel.core.model import Model
+from evermodel.core.training import Epoch, of_member
+from evermodel.loop.auto import Recipe
+from evermodel.loop.costs import costs_of
+from evermodel.loop.making import Made
+
+REPEATS = 5  # predictions that a point's latency is the median of; the winner's is measured anew
+AIM = 0.95  # of the asked latency or size: measurements scatter
+MOST = 0.97  # of a model that may go
+STEPS = 5  # halvings of the range of ratios
+
+
+@dataclass(frozen=True)
+class Point:
+    """One ratio that was tried: what is left of latency and size, and the score on the rows to choose by."""
+
+    ratio: float
+    latency: float  # times the parent's
+    size: float  # times the parent's
+    score: float
+    seconds: float
+    pareto: bool = False  # no other point is both faster and better
+
+
+class Points:
+    """All tries of one way to prune one model."""
+
+    def __init__(
+        self, way: str, settings: Mapping[str, Any], parent: Model, split: Split, context: Context,
+        hear: Callable[[Point], None],
+    ) -> None:  # fmt: skip
+        self.way, self.settings, self.parent, self.split, self.context = way, dict(settings), parent, split, context
+        self.rows = tuning_rows(split.tuning)
+        self.score = scorer(parent, self.rows)
+        self.base = self.score(parent)
+        self.hear = hear
+        self.tried: list[tuple[Point, Made]] = []
+
+    def run(self, ratio: float) -> Point:
+        """Prunes by ``ratio``, with recovery; measured and remembered."""
+        began, curve = time.monotonic(), list[Epoch]()
+        model = self._pruned(ratio, curve, {})
+        seconds = time.monotonic() - began
+        before, after = costs_of([self.parent, model], self.rows.frame, repeats=REPEATS)
+        point = Point(
+            ratio, after.latency / max(before.latency, 1e-9), after.size / before.size, self.score(model), seconds
+        )
+        self.tried.append(
+            (point, Made(Recipe(self.way, {**self.settings, "ratio": ratio}), model, seconds, tuple(curve)))
+        )
+        self.hear(point)
+        return point
+
+    def reaching(self, what: str, times: float) -> float:
+        """The smallest ratio that brings latency or size below ``times`` the parent's; nothing is trained for it.
+
+        Raises BadSetting where none does.
+        """
+        aim = AIM * times
+        if self._left(what, MOST) > aim:
+            raise BadSetting(
+                f"No ratio brings {what} to {times:g} times the champion's: taking out {MOST:.0%} leaves "
+                f"{self._left(what, MOST):.2f} of it.", "Ask for less."
+            )  # fmt: skip
+        low, high = 0.0, MOST
+        for _ in range(STEPS + 1):
+            middle = (low + high) / 2
+            low, high = (low, middle) if self._left(what, middle) <= aim else (middle, high)
+        return round(high, 3)
+
+    def within(self, tolerance: float) -> None:
+        """Tries ratios by halving for the largest that costs no more than ``tolerance`` of the score."""
+        low, high = 0.0, 1.0
+        for _ in range(STEPS - 1):
+            middle = (low + high) / 2
+            point = self.run(round(middle, 3))
+            low, high = (middle, high) if point.score >= self.base - tolerance else (low, middle)
+
+    def chosen(self, tolerance: float) -> int:
+        """The cheapest point within the tolerance; the best one where none is."""
+        fit = [i for i, (p, _) in enumerate(self.tried) if p.score >= self.base - tolerance]
+        if not fit:
+            return max(range(len(self.tried)), key=lambda i: self.tried[i][0].score)
+        return min(fit, key=lambda i: self.tried[i][0].latency + self.tried[i][0].size)
+
+    def points(self) -> tuple[Point, ...]:
+        """By ratio, those marked that no other beats."""
+        found = [p for p, _ in self.tried]
+
+        def beaten(p: Point) -> bool:
+            return any(
+                q.latency <= p.latency and q.score >= p.score and (q.latency, q.score) != (p.latency, p.score)
+                for q in found
+            )
+
+        return tuple(dataclasses.replace(p, pareto=not beaten(p)) for p in sorted(found, key=lambda p: p.ratio))
+
+    def _left(self, what: str, ratio: float) -> float:
+        model = self._pruned(ratio, [], {"recover": False})
+        before, after = costs_of([self.parent, model], self.rows.frame, repeats=REPEATS)
+        return after.latency / max(before.latency, 1e-9) if what == "latency" else after.size / before.size
+
+    def _pruned(self, ratio: float, curve: list[Epoch], more: Mapping[str, Any]) -> Model:
+        """One model; of several that answer together, each by itself."""
+        told = {**self.settings, **more, "ratio": ratio}
+
+        def hear(epoch: Epoch) -> None:
+            curve.append(epoch)
+            self.context.on_epoch(epoch)
+
+        context = dataclasses.replace(self.context, on_epoch=hear)
+        if not isinstance(self.parent.obj, Ensemble):
+            return context.run("pruners", self.way, [self.parent], self.split, **told)
+        members = []
+        for role, member in self.parent.obj.by_role.items():
+            own = dataclasses.replace(context, on_epoch=of_member(hear, role))
+            whole = dataclasses.replace(member, contract=self.parent.contract)
+            members.append(own.run("pruners", self.way, [whole], self.split, **told))
+        return dataclasses.replace(self.parent, obj=dataclasses.replace(self.parent.obj, members=tuple(members)))

@@ -1,0 +1,162 @@
+"""Make a model smaller and faster; what comes out is a challenger like any other."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evermodel.core import plugs
+from evermodel.core.change import Context
+from evermodel.core.ensemble import Ensemble
+from evermodel.core.errors import BadModel, BadSetting
+from evermodel.core.framework import Prunable, Truncating
+from evermodel.core.model import Model
+from evermodel.core.settings import read_settings
+from evermodel.core.store import Store
+from evermodel.core.training import Epoch, ignore_epoch
+from evermodel.loop._prune.points import Point, Points
+from evermodel.loop.challenge import Asked, challenge, fields_of
+from evermodel.loop.costs import compressed, costs_of
+from evermodel.loop.home import champion_of, open_home
+from evermodel.loop.prepare import Prepared
+from evermodel.loop.results import Updated, number
+from evermodel.loop.scoring import check_metric
+from evermodel.loop.unseen import choosing, prepare_unseen
+
+KEEP = 0.005  # of the score: what may be lost where nobody says it
+
+
+@dataclass(frozen=True)
+class Pruned(Updated):
+    """What pruning made, and what the judge said of it. ``latency``, ``size``: champion -> challenger."""
+
+    ratio: float = float("nan")
+    tried: tuple[Point, ...] = ()  # by ratio; their latency and size are times the champion's
+    latency: tuple[float, float] = (float("nan"), float("nan"))  # seconds a batch
+    size: tuple[int, int] = (0, 0)  # bytes
+    compressed: bool = False  # size is that of the compressed files: all that this way of pruning saves
+
+    def lines(self) -> list[str]:
+        head, *rest = super().lines()
+        points = ", ".join(f"{p.ratio:g}: x{p.latency:.2f} {number(p.score, '.4f')}" for p in self.tried)
+        packed = " compressed" if self.compressed else ""
+        cost = f"  costs    {1e3 * self.latency[0]:.3g} -> {1e3 * self.latency[1]:.3g} ms a batch, " \
+               f"{self.size[0]:,} -> {self.size[1]:,} bytes{packed}"  # fmt: skip
+        return [head, f"  removed  {self.ratio:g} (tried {points})", cost, *rest]
+
+
+def prune(
+    name: str,
+    data: Any = None,
+    *,
+    with_: str = "auto",
+    settings: Mapping[str, Any] | None = None,
+    ratio: float | None = None,
+    latency: float | None = None,
+    size: float | None = None,
+    keep_metric: float = KEEP,
+    metric: str | None = None,
+    accept: Collection[str] = (),
+    seed: int = 0,
+    home: str | Path | None = None,
+    on_point: Callable[[Point], None] = lambda point: None,
+    on_epoch: Callable[[Epoch], None] = ignore_epoch,
+) -> Pruned:
+    """Make the champion smaller and faster, judge that it is no worse and cheaper, serve it then.
+
+    ``with_`` names a plug of pruners/, or auto. ``ratio`` of it goes; or as much as ``latency`` or ``size`` (times the
+    champion's, measured) ask; or, of five ratios tried, the most that costs ``keep_metric`` of the score on rows to
+    choose by. The judge asks the same margin on rows nobody has seen: of ``data``, else those kept out of training.
+    Raises BadModel, BadSetting, NoData, NotFound, Moved.
+
+        $ evermodel prune churn april.csv --latency 0.5x
+    """
+    began = time.monotonic()
+    store = open_home(home)
+    _check(ratio, latency, size, keep_metric)
+    champion_of(store, name)
+    told = _settings(with_, settings or {})
+    prepared = prepare_unseen(store, name, data, accept, seed)
+    check_metric(metric, prepared.champion.contract.task)
+    way = _way(prepared.parent) if with_ == "auto" else with_
+    points = Points(way, told, prepared.parent, choosing(prepared), Context(seed, None, on_epoch), on_point)
+    _search(points, ratio, latency, size, keep_metric)
+    at = points.chosen(keep_metric)
+    limits = {k: {"at_most": v} for k, v in (("latency", latency), ("size", size)) if v is not None}
+    result = _judged(store, prepared, points, at, limits, metric, 100.0 * keep_metric)
+    return dataclasses.replace(result, seconds=time.monotonic() - began)
+
+
+def _check(ratio: float | None, latency: float | None, size: float | None, keep_metric: float) -> None:
+    if sum(v is not None for v in (ratio, latency, size)) > 1:
+        raise BadSetting("Ask for one of ratio, latency and size.", "The other two follow from it.")
+    for what, value in (("ratio", ratio), ("latency", latency), ("size", size)):
+        if value is not None and not 0.0 < value < 1.0:
+            raise BadSetting(f"{what} must be above 0 and below 1. Got {value:g}.", "0.5 is half.")
+    if not 0.0 <= keep_metric < 1.0:
+        raise BadSetting(f"keep_metric must be in [0, 1). Got {keep_metric:g}.", "0.005 is half a point.")
+
+
+def _settings(with_: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    if with_ == "auto":
+        if settings:
+            raise BadSetting(
+                f"'auto' chooses its own settings. Got {', '.join(settings)}.", "Name the way: --with trees."
+            )
+        return {}
+    if "ratio" in settings:
+        raise BadSetting("ratio is not among the settings.", "Say --ratio.")
+    return read_settings(plugs.function("pruners", with_), settings)
+
+
+def _way(model: Model) -> str:
+    """Channels of networks, trees of boosters and forests, features of the rest."""
+    one = model.obj.members[0] if isinstance(model.obj, Ensemble) else model
+    try:
+        if isinstance(one.framework, Prunable):
+            one.framework.groups(one.obj)
+            return "channels"
+        if isinstance(one.framework, Truncating) and one.framework.trees(one.obj) > 1:
+            return "trees"
+    except BadModel:
+        if one.needs.network:
+            raise
+    return "features"
+
+
+def _search(points: Points, ratio: float | None, latency: float | None, size: float | None, keep: float) -> None:
+    if ratio is not None:
+        points.run(ratio)
+    elif latency is not None:
+        points.run(points.reaching("latency", latency))
+    elif size is not None:
+        points.run(points.reaching("size", size))
+    else:
+        points.within(keep)
+
+
+def _judged(
+    store: Store, prepared: Prepared, points: Points, at: int, gates: Mapping[str, Mapping[str, Any]],
+    metric: str | None, margin: float,
+) -> Pruned:  # fmt: skip
+    point, made = points.tried[at]
+    packed = bool(getattr(plugs.module("pruners", points.way), "SAVES_WHEN_COMPRESSED", False))
+    before, after = costs_of([prepared.champion, made.model], prepared.judging.frame)
+    if packed:
+        before, after = compressed(before, prepared.champion), compressed(after, made.model)
+
+    def dressed(updated: Updated) -> Pruned:
+        return Pruned(
+            **fields_of(updated), ratio=point.ratio, tried=points.points(), latency=(before.latency, after.latency),
+            size=(before.size, after.size), compressed=packed,
+        )  # fmt: skip
+
+    told = {"with": points.way, **made.recipe.settings}
+    asked = Asked("prune", told, "not_worse_and_cheaper", metric, margin, gates, (before, after))
+    others = [m for i, (_, m) in enumerate(points.tried) if i != at]
+    context = points.context
+    return challenge(store, prepared, made, asked, context, finish=False, dressed=dressed, beside=others)

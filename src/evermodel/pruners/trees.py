@@ -1,0 +1,65 @@
+"""Fewer trees: the first of them, or a booster trained anew to say in fewer rounds what all of them say."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Annotated
+
+from evermodel.core.change import Context, Split
+from evermodel.core.errors import BadModel
+from evermodel.core.framework import Truncating, Tunable
+from evermodel.core.members import scorer
+from evermodel.core.model import Model
+from evermodel.core.recovery import Teaching, recovered
+from evermodel.core.settings import In
+
+__all__ = ["trees"]
+
+FASTEST = 0.3  # learning rate up to which fewer rounds take larger steps
+
+
+def trees(
+    parents: Sequence[Model], data: Split, ctx: Context, /, *,
+    ratio: Annotated[float, In(0.0, 0.999)] = 0.5, teaching: Teaching = "auto", recover: bool = True,
+) -> Model:  # fmt: skip
+    """Keep 1 - ``ratio`` of the trees: the first ones, or, of a booster, as many trained anew with larger steps.
+
+    The new rounds learn the parent's answers or the labels (``teaching``); what scores best on ``data.tuning`` comes
+    out. Time falls in proportion. ``recover=false`` only truncates. Costs up to two shorter trainings. Raises BadModel
+    for models without trees.
+
+        $ evermodel prune churn --with trees --ratio 0.8
+    """
+    parent = parents[0]
+    plug = parent.framework
+    if not isinstance(plug, Truncating):
+        kind = plug.__name__.rsplit(".", 1)[-1]
+        raise BadModel(f"Trees can be taken out of boosters and forests. Got a model of {kind}.", "Use --with auto.")
+    count = plug.trees(parent.obj)
+    keep = max(1, round((1.0 - ratio) * count))
+    if keep == count:
+        return parent
+    first = dataclasses.replace(parent, obj=plug.first(parent.obj, keep))
+    again = _larger_steps(parent, keep, count)
+    trainable = len(data.new) + (0 if data.kept is None else len(data.kept))
+    if not recover or again is None or not trainable:
+        return first
+    anew = recovered(again, parent, data, ctx, teaching=teaching, fresh=True)
+    if data.tuning is None or not len(data.tuning):
+        return anew
+    return max((anew, first), key=scorer(parent, data.tuning))
+
+
+def _larger_steps(parent: Model, keep: int, count: int) -> Model | None:
+    """The booster as one of ``keep`` rounds, its learning rate larger as its rounds are fewer; None for a forest."""
+    plug = parent.framework
+    if not isinstance(plug, Tunable):
+        return None
+    now = plug.hyperparameters(parent.obj)
+    name = next((n for n in ("rounds", "n_estimators", "max_iter") if n in now), None)
+    if name is None or "learning_rate" not in now:
+        return None
+    rate = float(now["learning_rate"])
+    larger = max(rate, min(FASTEST, rate * count / keep))
+    return dataclasses.replace(parent, obj=plug.with_hyperparameters(parent.obj, {name: keep, "learning_rate": larger}))
