@@ -13,7 +13,7 @@ from evermodel.core.space import Space, Values
 class Trial:
     """One point of the space, and how it scored: the mean over its folds, higher is better.
 
-    ``stopped``: it was behind the best beyond doubt, so that its score speaks of fewer folds or epochs.
+    ``stopped``: it was behind the best beyond doubt; its score is the best's less how far it trailed until then.
     """
 
     number: int

@@ -26,6 +26,7 @@ KNOWN_TYPES = frozenset(
         "numpy.dtype",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
         "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+        "sklearn.tree._tree.Tree",  # its children are checked after it is built: see _sklearn/trees.py
         "sklearn._loss.link.Interval",
         "sklearn._loss.link.IdentityLink",
         "sklearn._loss.link.LogLink",
@@ -286,4 +287,5 @@ def _load_skops(path: Path, wanted: str = "predict") -> Any:
         raise BadModel(f"{path.name} cannot be read as a skops file ({type(error).__name__}: {error}).") from None
     if not type(obj).__module__.startswith("sklearn") or not hasattr(obj, wanted):
         raise BadModel(f"{path.name} holds a {type(obj).__name__}, not a scikit-learn estimator with {wanted}().")
+    check_trees(_last(obj), path.name)
     return obj

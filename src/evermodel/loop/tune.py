@@ -190,7 +190,7 @@ def _searched(runs: Runs, tuner: Any, told: Mapping[str, Any], prepared: Prepare
             f"No point of the space could be trained to the end ({why}).", "Give more time, or another space."
         )
     incumbent = next((t for t in all_trials if t.note == "as deployed"), best)
-    remember_end(runs, best, incumbent)
+    remember_end(runs, best)
     epochs = sum(t.epochs for t in all_trials)
     return Found(best, incumbent, all_trials, epochs, runs.study.importances(), resumed)
 

@@ -101,6 +101,8 @@ class Runs:
             state, note = "failed", error.message
         scores = [f.score for f in fits]
         score = float(np.mean(scores)) if scores else float("nan")
+        if state == "stopped" and best is not None:
+            score = best.score - self._gap(fits, best)
         if not math.isfinite(score):
             state, score, note = "failed", 0.0, note or "the score is not a number"
         epochs = sum(f.epochs for f in fits)
@@ -131,6 +133,16 @@ class Runs:
         noise = self.study.noted("noise")
         gap = float(np.mean(best.folds[: len(fits)])) - float(np.mean([f.score for f in fits]))
         return noise is not None and gap > racing.sure * float(noise) / math.sqrt(len(fits))
+
+    def _gap(self, fits: list[Fit], best: Trial) -> float:
+        """How far a point that was given up trails the best on the same folds, or at the same share of the epochs.
+
+        Folds differ: a score of the first fold alone would look better or worse than it is beside whole ones.
+        """
+        if fits[-1].stopped:
+            share, score = fits[-1].curve[-1]
+            return at_share(self.study.curve_of(best.number), share) - score
+        return float(np.mean(best.folds[: len(fits)])) - float(np.mean([f.score for f in fits]))
 
     def _measure_noise(self, fold: int, fit: Fit) -> None:
         """The standard error of a difference between two points on one fold's rows, once, from the first two."""

@@ -15,7 +15,8 @@ from evermodel.core.space import Dimension, Space, Value, Values
 
 def point_key(values: Values) -> str:
     """The same for equal points, whichever way their numbers are written."""
-    plain = {k: float(v) if isinstance(v, (int, float)) and not isinstance(v, bool) else v for k, v in values.items()}
+    number = {k: isinstance(v, (int, float)) and not isinstance(v, bool) for k, v in values.items()}
+    plain = {k: float(f"{v:.9g}") if number[k] else v for k, v in values.items()}
     return json.dumps(plain, sort_keys=True)
 
 
@@ -66,7 +67,7 @@ class Study:
         self.study.tell(asked, None if trial.state == "failed" else trial.score, **_state(trial))
 
     def add(self, trial: Trial) -> None:
-        """A finished trial of a point outside the space, or of an earlier study."""
+        """A finished trial of a point outside the space."""
         optuna = _optuna()
         inside = trial.values in self.space
         distributions = {d.name: distribution(d) for d in self.space} if inside else {}
@@ -75,7 +76,7 @@ class Study:
         value = None if trial.state == "failed" else trial.score
         frozen = optuna.trial.create_trial(
             state=state, value=value, params=params, distributions=distributions,
-            user_attrs={"trial": _written(trial)} if trial.note != "earlier" else {"earlier": True},
+            user_attrs={"trial": _written(trial)},
         )  # fmt: skip
         self.study.add_trial(frozen)
 
