@@ -214,10 +214,10 @@ def against_torch_pruning(seed: int, folder: Path) -> dict:
     module = torch_model(len(known))
     train(module, x[0], y[0], 10)
     module.eval()
+    example = module.example_input_array = torch.zeros(2, 3, 32, 32)
     theirs = copy.deepcopy(module)
-    example = torch.zeros(2, 3, 32, 32)
     torch_pruning.pruner.MetaPruner(
-        theirs, example, importance=torch_pruning.importance.GroupNormImportance(p=2), pruning_ratio=0.5,
+        theirs, example, importance=torch_pruning.importance.GroupMagnitudeImportance(p=2), pruning_ratio=0.5,
         round_to=8, ignored_layers=[theirs[-1]],
     ).step()  # fmt: skip
     program = plug.taken(module)
