@@ -40,6 +40,7 @@ failed: list[str] = []
 
 
 def say(what: str, value: float, bar: str = "", passed: bool | None = None, note: str = "") -> None:
+    passed = None if passed is None else bool(passed)
     if passed is False:
         failed.append(what)
     print(

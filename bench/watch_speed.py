@@ -121,6 +121,7 @@ def ours(script: str, *words: str) -> dict:
 
 
 def say(what: str, value: float, bar: str = "", passed: bool | None = None) -> None:
+    passed = None if passed is None else bool(passed)
     if passed is False:
         failed.append(what)
     print(f"{ {True: 'PASS', False: 'FAIL', None: '    '}[passed] }  {what:<70}{value:>12.4g}  {bar}", flush=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from evermodel.loop.adopt import adopt as adopt
     from evermodel.loop.fuse import fuse as fuse
+    from evermodel.loop.iterate import iterate as iterate
     from evermodel.loop.look import log as log
     from evermodel.loop.look import models as models
     from evermodel.loop.look import show as show
@@ -31,6 +32,7 @@ VERBS = {
     "evaluate": "loop.use",
     "tune": "loop.tune",
     "fuse": "loop.fuse",
+    "iterate": "loop.iterate",
     "prune": "loop.prune",
     "predict": "loop.use",
     "save": "loop.use",

@@ -64,7 +64,7 @@ def test_help_loads_nothing_heavy():
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("room", ["sources", "frameworks", "updates", "metrics", "gates", "stores"])
+@pytest.mark.parametrize("room", ["sources", "frameworks", "updates", "metrics", "detectors", "gates", "stores"])
 def test_every_plug_imports_and_has_the_name_of_its_file(room):
     found = plugs.names(room)
     assert found

@@ -54,10 +54,11 @@ def test_drift_of_a_column_that_matters_is_an_alarm_that_names_it(adopted):  # n
 def test_the_same_delivery_counts_once_and_so_does_the_same_row(adopted):  # noqa: F811
     frame = stream(1500, 12)
     once = evermodel.watch("m", frame, home=adopted).monitored
-    assert evermodel.watch("m", frame, home=adopted).monitored.counters == once.counters
+    twice = evermodel.watch("m", frame, home=adopted).monitored.counters
+    assert twice == {**once.counters, "duplicates": 1}
     again = evermodel.watch("m", frame[:400].vstack(frame[:0]), home=adopted).monitored
     assert again.counters["predictions"] == 1500
-    assert again.counters["duplicates"] == 400
+    assert again.counters["duplicates"] == 401
 
 
 def test_labels_late_early_strange_and_repeated(adopted):  # noqa: F811
@@ -178,3 +179,35 @@ def test_the_command_ends_with_20_where_an_alarm_is_open(adopted, tmp_path):  # 
         assert {"windows", "alarms", "drift", "counters", "gauges"} <= set(shown)
     text = CliRunner().invoke(app, ["watch", "m", str(tmp_path / "moved.parquet"), "--home", str(adopted)])
     assert "ALARM" in text.output
+
+
+def test_accuracy_is_estimated_where_labels_are_few_or_none(adopted):  # noqa: F811
+    evermodel.watch("m", stream(2000, 50), home=adopted)
+    frame = stream(2000, 51, first=5000)
+    few = frame.with_columns(y=pl.when(pl.int_range(2000) % 10 == 0).then(pl.col("y")))
+    evermodel.watch("m", few, home=adopted)
+    none = stream(1000, 52, first=9000).drop("y")
+    found = evermodel.watch("m", none, home=adopted).monitored.windows
+    assert found[0].estimates == {}, "what is known is not estimated"
+    truth = evermodel.evaluate("m", frame, home=adopted).scores["accuracy"]
+    for window in (found[2], found[3], found[4]):
+        guess = window.estimates["accuracy"]
+        assert guess.estimated
+        assert guess.low < guess.value < guess.high
+        assert abs(guess.value - truth) < 0.08
+    assert found[4].metrics == {}
+
+
+def test_the_estimates_interval_holds_the_truth():
+    from evermodel.core.label_free import from_confidence, sums_of
+
+    rng, inside, narrower = np.random.default_rng(0), 0, 0.0
+    for _ in range(400):
+        f = rng.beta(4, 2, 10_000)
+        right = (rng.random(10_000) < f**2).astype(float)  # overconfident
+        at = rng.choice(10_000, 200, replace=False)
+        found = from_confidence(sums_of(right, f), sums_of(right[at], f[at]), same_rows=True)
+        inside += found.low <= right.mean() <= found.high
+        narrower += (found.high - found.low) / (2 * 1.96 * right[at].std() / np.sqrt(200))
+    assert inside >= 0.92 * 400
+    assert narrower / 400 < 0.98

@@ -10,6 +10,7 @@ import evermodel
 from evermodel.cli.check import check
 from evermodel.cli.fuse import fuse
 from evermodel.cli.integrate import integrate
+from evermodel.cli.iterate import iterate
 from evermodel.cli.metrics import metrics
 from evermodel.cli.options import adopt_options, home_and_json, parsed_settings, seconds
 from evermodel.cli.prune import prune
@@ -262,4 +263,5 @@ app.add_command(check)
 app.add_command(integrate)
 app.add_command(tune)
 app.add_command(fuse)
+app.add_command(iterate)
 app.add_command(prune)

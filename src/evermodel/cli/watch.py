@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -48,11 +49,15 @@ def watch(
     """
     if not once and not data:
         raise click.UsageError("--follow needs DATA: a file that is written anew, or a folder that gets new files.")
+    seen = _stamp(data)
     result = evermodel.watch(name, data, home=home, **given)
     _tell(result, name, gateway, job, home, as_json)
     while not once:
         before = result.monitored.counters
         time.sleep(EVERY)
+        if (now := _stamp(data)) == seen:
+            continue
+        seen = now
         result = evermodel.watch(name, data, home=home, **given)
         after = result.monitored.counters
         if any(after.get(k) != before.get(k) for k in ("predictions", "labels", "alarms")):
@@ -65,3 +70,10 @@ def _tell(result: Any, name: str, gateway: str | None, job: str, home: str | Non
     say(result, as_json)
     if gateway:
         click.echo(str(evermodel.push(name, to=gateway, job=job, home=home)), err=True)
+
+
+def _stamp(data: str | None) -> tuple[tuple[str, int], ...]:
+    """What says that a file, or a file of a folder, is new."""
+    at = Path(data or "")
+    files = sorted(at.iterdir()) if at.is_dir() else [at] if data and at.is_file() else []
+    return tuple((f.name, f.stat().st_mtime_ns) for f in files)

@@ -74,7 +74,8 @@ def _made(
 
     told = dataclasses.replace(context, on_epoch=hear)
     model = told.change(recipe.change, [parent], split, **recipe.settings)
-    if recipe.corrected and prepared.card.facts.get("finished") and prepared.card.change != "adopt":
+    forerunner = prepared.card.facts.get("finished") and prepared.card.change == recipe.change  # another errs otherwise
+    if recipe.corrected and forerunner:
         model = corrected(model, prepared.champion, corrects)
     return Made(recipe, model, time.monotonic() - began, tuple(curve))
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from evermodel.core.contract import Contract
-from evermodel.core.monitoring import Alarm, Level, Window
+from evermodel.core.label_free import Sums, from_confidence
+from evermodel.core.monitoring import Alarm, Level, Measured
 from evermodel.core.store import Event, Store
 from evermodel.loop.home import event, now
 from evermodel.loop.watch_evidence import Subject, close, learn_baselines, subjects, test_subject
 from evermodel.loop.watch_intake import rows_of_look
-from evermodel.loop.watch_quality import windows_of
+from evermodel.loop.watch_quality import confidence_sums, windows_of
 from evermodel.loop.watch_reference import PREDICTION
 from evermodel.loop.watch_state import Look, State, Tested, Watched
 from evermodel.loop.watch_words import cause_of, next_of
@@ -33,8 +35,8 @@ def looked_at(
     for version, keys in touched.items():
         watched = state.watched[version]
         looks = dict(watched.looks)
-        for key in keys:
-            looks[key] = _measured(store, state, contract, version, looks[key])
+        for key in sorted(keys):
+            looks[key] = _measured(store, state, contract, version, looks[key], looks)
         watched = dataclasses.replace(watched, looks=looks)
         state = dataclasses.replace(state, watched={**state.watched, version: watched})
     if state.version not in state.watched:
@@ -65,18 +67,39 @@ def delay_quantile(delays: Any, share: float) -> float:
     return math.nan
 
 
-def _measured(store: Store, state: State, contract: Contract, version: str, look: Look) -> Look:
+def _measured(
+    store: Store, state: State, contract: Contract, version: str, look: Look, looks: Mapping[str, Look]
+) -> Look:
     mature = is_mature(state, look)
     start = int(look.key[1:]) - (10**12 if look.key[0] == "t" else 0)
     rows = rows_of_look(store, state.parts, version, look.key, start)
     if not rows.height:
         return look
     windows = windows_of(rows, contract, version, look.start, look.end, look.rows, mature)
-    return dataclasses.replace(look, windows=tuple(_with(w, look) for w in windows))
+    sums = confidence_sums(rows, contract)
+    found = _estimated(sums, look.key, looks) if sums is not None else None
+    whole = dataclasses.replace(windows[0], predictions=dict(look.predicted))
+    if found is not None:
+        whole = dataclasses.replace(whole, estimates={"accuracy": found})
+    known = sums[1] if sums is not None else ()
+    return dataclasses.replace(look, windows=(whole, *windows[1:]), confidence=known)
 
 
-def _with(window: Window, look: Look) -> Window:
-    return window if window.slice else dataclasses.replace(window, predictions=dict(look.predicted))
+def _estimated(sums: tuple[Sums, Sums], key: str, looks: Mapping[str, Look]) -> Measured | None:
+    """By the look's own labels where there are enough of them, else by those of the looks before it."""
+    everything, known = sums
+    if known[0] >= everything[0]:
+        return None  # nothing is left to estimate
+    own = from_confidence(everything, known, same_rows=True)
+    if own is not None:
+        return own
+    before = [k.confidence for k in looks.values() if k.key < key and k.confidence]
+    return from_confidence(everything, _added(before), same_rows=False) if before else None
+
+
+def _added(sums: Sequence[tuple[float, ...]]) -> Sums:
+    n, right, f, rr, rf, ff = (float(v) for v in np.sum(sums, axis=0))
+    return n, right, f, rr, rf, ff
 
 
 def _tested(state: State, watched: Watched, looks: list[Look], mature: set[str]) -> tuple[State, list[Event]]:
@@ -84,7 +107,7 @@ def _tested(state: State, watched: Watched, looks: list[Look], mature: set[str])
     events: list[Event] = []
     ends = {k.key: k for k in looks}
     for subject in subjects(watched, looks, mature):
-        was = tested.get(subject.key, Tested(number=len(state.watched)))
+        was = tested.get(subject.key) or Tested(number=_begun(state, subject.key) + 1)
         place, found, opened, closed = test_subject(subject, was, state.false_alarms)
         tested[subject.key], evidence[subject.key] = place, found
         if opened is not None and not _idle(watched, subject):
@@ -101,6 +124,11 @@ def _tested(state: State, watched: Watched, looks: list[Look], mature: set[str])
     opened_now = sum(e.kind == "alarm" for e in events)
     state = dataclasses.replace(state, watched={**state.watched, state.version: watched}, alarms=tuple(kept))
     return state.counted(alarms=opened_now), events
+
+
+def _begun(state: State, key: str) -> int:
+    """How often a subject began under the versions watched so far: each beginning has a share of its own."""
+    return max((w.tested[key].number for w in state.watched.values() if key in w.tested), default=0)
 
 
 def _idle(watched: Watched, subject: Subject) -> bool:

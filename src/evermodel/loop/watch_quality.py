@@ -9,6 +9,7 @@ import polars as pl
 
 from evermodel.core.contract import Contract
 from evermodel.core.intervals import measure
+from evermodel.core.label_free import Sums, sums_of
 from evermodel.core.monitoring import Measured, Window
 from evermodel.core.table import Array
 from evermodel.core.target import class_text
@@ -47,6 +48,21 @@ def measured(rows: pl.DataFrame, contract: Contract) -> tuple[dict[str, Measured
         names = tuple(m for m in names if whole or m in OF_ANSWERS)
     found = {m: measure(m, y, p) for m in names}
     return {m: v for m, v in found.items() if np.isfinite(v.value)}, known.height
+
+
+def confidence_sums(rows: pl.DataFrame, contract: Contract) -> tuple[Sums, Sums] | None:
+    """Sums over all rows and over the labelled ones; None where answers came without probabilities."""
+    answered = rows.filter(pl.col(CODE).is_not_null())
+    if contract.task == "regression" or not answered.height:
+        return None
+    p, whole = predictions(answered, contract)
+    if not whole:
+        return None
+    code = answered[CODE].to_numpy()
+    sure = p[np.arange(len(p)), code.astype(np.int64)]
+    known = answered[Y].is_not_null().to_numpy()
+    right = (code == answered[Y].fill_null(-1.0).to_numpy()).astype(np.float64)
+    return sums_of(right, sure), sums_of(right[known], sure[known])
 
 
 def predictions(rows: pl.DataFrame, contract: Contract) -> tuple[Array, bool]:

@@ -36,6 +36,7 @@ class Look:
     columns: Mapping[str, Counted] = field(default_factory=dict)
     predicted: Mapping[str, int] = field(default_factory=dict)
     windows: tuple[Window, ...] = ()
+    confidence: tuple[float, ...] = ()  # sums over its labelled rows, as core/label_free.py keeps them
 
     def __add__(self, other: Look) -> Look:
         names = dict.fromkeys((*self.columns, *other.columns))
@@ -46,7 +47,8 @@ class Look:
         }
         start, end = min(self.start, other.start, key=place), max(self.end, other.end, key=place)
         sums = {n: getattr(self, n) + getattr(other, n) for n in ("rows", "labelled", "errors", "large")}
-        return Look(self.key, start, end, **sums, columns=columns, predicted=predicted, windows=self.windows)
+        return Look(self.key, start, end, **sums, columns=columns, predicted=predicted, windows=self.windows,
+                    confidence=self.confidence)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,7 @@ def _watched(raw: dict[str, Any]) -> Watched:
 def _look(raw: dict[str, Any]) -> Look:
     raw["columns"] = {n: Counted.from_json(c) for n, c in raw["columns"].items()}
     raw["windows"] = tuple(_window(w) for w in raw["windows"])
+    raw["confidence"] = tuple(raw["confidence"])
     return Look(**raw)
 
 

@@ -119,7 +119,7 @@ def _sources(data: Any) -> list[Any]:
 def _with_rows(asked: Asking, source: Any, old: State | None) -> tuple[State, list[Event]]:
     digest = _digest(source)
     if old is not None and digest in old.batches:
-        return old, []
+        return old.counted(duplicates=1), []
     store, contract = asked.store, asked.model.contract
     state = asked.begun(old, source)
     cut = parsed_window(state.window)
@@ -133,7 +133,7 @@ def _with_rows(asked: Asking, source: Any, old: State | None) -> tuple[State, li
 def _with_labels(asked: Asking, source: Any, old: State | None) -> tuple[State, list[Event]]:
     digest = "labels:" + _digest(source)
     if old is not None and digest in old.batches:
-        return old, []
+        return old.counted(duplicates=1), []
     state = old or State(asked.card.name, asked.model.contract.task)
     labels, repeated = read_labels(source, asked.model.contract, asked.id)
     cut = parsed_window(state.window or f"{DEFAULT_ROWS}rows")

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from evermodel.core.contract import Contract
 from evermodel.core.store import Card, Event
-from evermodel.export._report import pictures, scores
+from evermodel.export._report import pictures, scores, search
 from evermodel.export._report.changes import Changes, Row, changes, class_shares
 from evermodel.export._report.lineage import Lineage, decision_of, lineage
 from evermodel.export._report.scores import Candidates, ScoreRow, ScoreTable, main_metric
@@ -95,6 +95,8 @@ class Page:
     tables: tuple[ScoreTable, ...]
     single: tuple[tuple[str, str], ...]
     candidates: Candidates | None
+    search: tuple[Picture, ...]
+    importances: tuple[Row, ...]
     curves: tuple[Picture, ...]
     pictures: tuple[Picture, ...]
     confusion: Confusion | None
@@ -121,6 +123,8 @@ def page(found: Known) -> Page:
         tables=scores.score_tables(card),
         single=scores.single_scores(card),
         candidates=scores.candidates(card),
+        search=_search(card),
+        importances=_importances(card),
         curves=_curves(card),
         pictures=_pictures(facts, str(target or "")),
         confusion=confusion(facts),
@@ -204,6 +208,22 @@ def _notes(found: Known) -> list[str]:
         adopted = next((e for e in found.log if e.kind == "adopted" and e.facts.get("version") == card.version), None)
         notes += [str(n) for n in (adopted.facts.get("notes") or ())] if adopted else []
     return notes
+
+
+def _search(card: Card) -> tuple[Picture, ...]:
+    result: Mapping[str, Any] = card.facts.get("result") or {}
+    trials, space = result.get("trials") or (), result.get("space") or {}
+    drawn = [
+        ("Scores of the trials", search.history(trials), "The line is the best so far; grey: given up early."),
+        ("Where the good points lie", search.coordinates(trials, space), "Each line is a trial, the best in colour."),
+        ("Speed against score", search.pareto(result.get("pareto") or ()), "Each dot is a size that was tried."),
+    ]
+    return tuple(Picture(title, svg, caption) for title, svg, caption in drawn if svg is not None)
+
+
+def _importances(card: Card) -> tuple[Row, ...]:
+    found: Mapping[str, float] = (card.facts.get("result") or {}).get("importances") or {}
+    return tuple(Row(name, (percent(share),)) for name, share in sorted(found.items(), key=lambda pair: -pair[1]))
 
 
 def _curves(card: Card) -> tuple[Picture, ...]:

@@ -1,0 +1,127 @@
+"""Accuracy without labels: ours, NannyML's CBPE, and "as at adoption" against the truth; intervals with few labels.
+
+    $ PYTHONPATH=src python bench/watch_labelfree.py
+
+Four real streams, LightGBM trained on the oldest 20 %, the next 10 % labelled (what the monitor learns from), the rest
+in blocks of 1,000 rows without labels. Ours is core/label_free.py, as ``watch`` calls it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import numpy as np
+import peers
+import polars as pl
+from stream_data import read
+
+from evermodel.core.intervals import wilson
+from evermodel.core.label_free import from_confidence, sums_of
+
+BLOCK = 1_000
+failed: list[str] = []
+CBPE = """
+import sys, warnings; warnings.filterwarnings("ignore")
+import pandas as pd, nannyml as nml
+ref, cur = (pd.read_parquet(f) for f in sys.argv[1:3])
+e = nml.CBPE(problem_type="classification_binary", y_pred_proba="score", y_pred="pred", y_true="y", chunk_size=1000,
+             metrics=["accuracy"]).fit(ref)
+print(" ".join(str(v) for v in e.estimate(cur).filter(period="analysis").to_df()[("accuracy", "value")]))
+"""
+
+
+def streams() -> dict[str, tuple[pl.DataFrame, str]]:
+    bike = read("bike_sharing_hourly").drop("rentals_casual", "rentals_registered", "year_index")
+    busy = (bike["rentals"] > bike["rentals"][:5000].median()).cast(pl.Int64)
+    films = read("movielens_small").sort("rated_at")
+    liked = (films["rating"] >= 4).cast(pl.Int64)
+    return {
+        "electricity": (read("electricity"), "price_up"),
+        "bank_marketing": (read("bank_marketing").drop("call_duration_s", "row_order", "year"), "subscribed"),
+        "bike_sharing (busy or not)": (bike.with_columns(rentals=busy), "rentals"),
+        "movielens (liked or not)": (films.with_columns(rating=liked), "rating"),
+    }
+
+
+def predicted(frame: pl.DataFrame, target: str) -> pl.DataFrame:
+    """y, score and pred of every row after the oldest fifth."""
+    import lightgbm
+
+    texts = [c for c in frame.columns if frame[c].dtype == pl.String and c != target]
+    frame = frame.with_columns(pl.col(c).cast(pl.Categorical).to_physical() for c in texts)
+    inputs = [c for c in frame.columns if frame[c].dtype.is_numeric() and c != target]
+    x, y = frame.select(inputs).to_numpy().astype(float), frame[target].to_numpy().astype(int)
+    n = frame.height // 5
+    settings = {"objective": "binary", "verbose": -1, "num_threads": 2, "num_leaves": 15}
+    p = lightgbm.train(settings, lightgbm.Dataset(x[:n], y[:n]), 60).predict(x[n:])
+    return pl.DataFrame({"y": y[n:], "score": p, "pred": (p > 0.5).astype(int)})
+
+
+def say(what: str, value: float, bar: str = "", passed: bool | None = None, note: str = "") -> None:
+    passed = None if passed is None else bool(passed)
+    if passed is False:
+        failed.append(what)
+    verdict = {True: "PASS", False: "FAIL", None: "    "}[passed]
+    print(f"{verdict}  {what:<62}{value:>9.4f}  {bar:<12}{note}", flush=True)
+
+
+def sums(rows: pl.DataFrame):
+    right = (rows["y"] == rows["pred"]).to_numpy()
+    sure = np.where(rows["pred"] == 1, rows["score"], 1 - rows["score"])
+    return sums_of(right, sure)
+
+
+def without_labels(name: str, rows: pl.DataFrame, with_peers: bool) -> None:
+    known, rest = rows[: rows.height // 8], rows[rows.height // 8 :]
+    rest = rest[: rest.height // BLOCK * BLOCK]
+    truth = (rest["y"] == rest["pred"]).to_numpy().reshape(-1, BLOCK).mean(axis=1)
+    blocks = [rest[a : a + BLOCK] for a in range(0, rest.height, BLOCK)]
+    ours = [from_confidence(sums(b), sums(known), same_rows=False) for b in blocks]
+    adopted = float((known["y"] == known["pred"]).mean())
+    errors = {"as at adoption": np.abs(adopted - truth).mean(),
+              "ours": np.abs(np.array([o.value for o in ours]) - truth).mean()}  # fmt: skip
+    if with_peers:
+        at = [peers.OUT / f"labelfree_{part}.parquet" for part in ("ref", "cur")]
+        known.write_parquet(at[0])
+        rest.write_parquet(at[1])
+        cbpe = np.array([float(v) for v in peers.run("nannyml", CBPE, *map(str, at)).splitlines()[-1].split()])
+        errors["NannyML CBPE"] = np.abs(cbpe[: len(truth)] - truth).mean()
+    for what in ("as at adoption", "NannyML CBPE"):
+        if what in errors:
+            say(f"{name}: {what}, mean absolute error", errors[what])
+    say(f"{name}: ours, mean absolute error", errors["ours"], "<= adoption", errors["ours"] <= errors["as at adoption"])
+
+
+def with_few(rows: pl.DataFrame, runs: int) -> None:
+    """1 % of 20,000 rows labelled at random: does the interval hold the truth, and how wide is it?"""
+    rows = rows[:20_000]
+    truth, whole = float((rows["y"] == rows["pred"]).mean()), sums(rows)
+    rng, inside, width, alone = np.random.default_rng(0), 0, 0.0, 0.0
+    for _ in range(runs):
+        some = rows[rng.choice(rows.height, rows.height // 100, replace=False)]
+        found = from_confidence(whole, sums(some), same_rows=True)
+        inside += found.low <= truth <= found.high
+        width += found.high - found.low
+        low, high = wilson(int((some["y"] == some["pred"]).sum()), some.height)
+        alone += high - low
+    say("1 % of labels: intervals that hold the truth (of 95 %)", inside / runs, ">= .93", inside / runs >= 0.93)
+    say("  width / that of the labelled rows alone", width / alone)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--runs", type=int, default=1_000)
+    asked = parser.parse_args()
+    for name, (frame, target) in streams().items():
+        rows = predicted(frame, target)
+        without_labels(name, rows, not asked.no_peers)
+        if name == "electricity":
+            with_few(rows, asked.runs)
+    print(f"\n{len(failed)} failed" + (": " + "; ".join(failed) if failed else ""))
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()

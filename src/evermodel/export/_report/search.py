@@ -1,0 +1,100 @@
+"""What a search over hyperparameters, or over sizes, looked at: drawn from the version's own result."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from evermodel.core.space import dimension
+from evermodel.export._report import charts
+from evermodel.export._report.charts import Frame, Point
+from evermodel.export._report.words import number
+
+MOST_AXES = 8
+
+
+def history(trials: Sequence[Mapping[str, Any]]) -> Markup | None:
+    """Each trial's score by its number, and the best so far; those given up early are hollow."""
+    told = [t for t in trials if t["state"] != "failed"]
+    if len(told) < 2:
+        return None
+    best, line = float("-inf"), list[Point]()
+    for t in told:
+        best = max(best, t["score"]) if t["state"] == "whole" else best
+        line.append((float(t["number"]), best if math.isfinite(best) else None))
+    frame = Frame((0.0, float(max(t["number"] for t in told))), charts.padded([t["score"] for t in told]))
+    parts = charts.axes(frame, "trial", "score")
+    parts.append(charts.line(frame, line, "challenger", "best so far"))
+    for state, css in (("whole", "challenger"), ("stopped", "neutral")):
+        some = [t for t in told if t["state"] == state]
+        parts.append(charts.dots(frame, [(float(t["number"]), t["score"]) for t in some], css, [_tip(t) for t in some]))
+    return charts.svg(frame, "Scores of the trials", parts)
+
+
+def coordinates(trials: Sequence[Mapping[str, Any]], space: Mapping[str, Any]) -> Markup | None:
+    """Every whole trial as one line over the hyperparameters; the best fifth in colour."""
+    whole = sorted((t for t in trials if t["state"] == "whole"), key=lambda t: t["score"])
+    names = [n for n in space if all(n in t["values"] for t in whole)][:MOST_AXES]
+    if len(whole) < 3 or len(names) < 2:
+        return None
+    frame = Frame((0.0, len(names) - 1.0), (0.0, 1.0), width=700.0, left=30.0, right=30.0, bottom=46.0)
+    parts = [_axis(frame, at, name, space[name]) for at, name in enumerate(names)]
+    good = max(1, len(whole) // 5)
+    for place, t in enumerate(whole):
+        points: list[Point] = [(float(i), _height(space[n], t["values"][n])) for i, n in enumerate(names)]
+        parts.append(charts.line(frame, points, "challenger" if place >= len(whole) - good else "neutral", _tip(t)))
+    return charts.svg(frame, "Hyperparameters of every trial", parts, described="The best fifth in colour")
+
+
+def pareto(points: Sequence[Mapping[str, Any]]) -> Markup | None:
+    """Latency against score of each size that was tried."""
+    there = [p for p in points if charts.known_point((p.get("latency"), p.get("score")))]
+    if len(there) < 2:
+        return None
+    latencies = [1e3 * float(p["latency"]) for p in there]
+    frame = Frame((0.0, max(latencies) * 1.08), charts.padded([float(p["score"]) for p in there]))
+    parts = charts.axes(frame, "milliseconds a batch", "score on the rows it was chosen by")
+    ordered: list[Point] = sorted((ms, float(p["score"])) for ms, p in zip(latencies, there, strict=True))
+    parts.append(charts.line(frame, ordered, "neutral"))
+    tips = [f"ratio {number(p.get('ratio'))}: {number(1e3 * p['latency'])} ms, {number(p['score'])}" for p in there]
+    dots: list[Point] = [(ms, float(p["score"])) for ms, p in zip(latencies, there, strict=True)]
+    parts.append(charts.dots(frame, dots, "challenger", tips))
+    return charts.svg(frame, "Speed against score", parts)
+
+
+def _height(said: Any, value: Any) -> float | None:
+    """Where a value stands on its axis, 0 at the foot; None outside of it."""
+    if isinstance(said, Mapping):
+        low, high, at = float(said["low"]), float(said["high"]), float(value)
+        if said.get("log"):
+            if at <= 0:
+                return 0.0
+            low, high, at = math.log(low), math.log(high), math.log(at)
+        return min(1.0, max(0.0, (at - low) / ((high - low) or 1.0)))
+    places = [i for i, c in enumerate(said) if c == value]
+    return places[0] / max(len(said) - 1, 1) if places else None
+
+
+def _axis(frame: Frame, at: int, name: str, said: Any) -> Markup:
+    d = dimension(name, said, "choice" if not isinstance(said, Mapping) else "float")
+    ends = (d.low, d.high) if d.kind != "choice" else (d.choices[0], d.choices[-1])
+    x = charts.short(frame.px(float(at)))
+    top, foot = charts.short(frame.py(1.0)), charts.short(frame.py(0.0))
+    shown = [number(e) if isinstance(e, float) else str(e) for e in ends]
+    return Markup(
+        '<path class="grid" d="M{x} {top}V{foot}"/><text class="tick" x="{x}" y="{low_at}" text-anchor="middle">{low}'
+        '</text><text class="tick" x="{x}" y="{high_at}" text-anchor="middle">{high}</text>'
+        '<text class="name" x="{x}" y="{name_at}" text-anchor="middle">{name}</text>'
+    ).format(
+        x=x, top=top, foot=foot, low=shown[0], high=shown[1], name=name, low_at=charts.short(frame.py(0.0) + 13),
+        high_at=charts.short(frame.py(1.0) - 3), name_at=charts.short(frame.height - 10),
+    )  # fmt: skip
+
+
+def _tip(t: Mapping[str, Any]) -> str:
+    values = ", ".join(f"{k} {number(v) if isinstance(v, float) else v}" for k, v in t["values"].items())
+    note = f" ({t['note']})" if t.get("note") else ""
+    return f"trial {t['number']}: {number(t['score'])}{note}; {values}"

@@ -1,0 +1,53 @@
+"""``iterate``: several rooms in one account."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+import evermodel
+from evermodel.cli.app import app
+from evermodel.core.errors import AskedWrongly, NoData
+from tests.loop.conftest import rows
+
+
+def test_better_tunes_then_fuses_each_on_rows_of_its_own(adopted):
+    done = evermodel.iterate("m", rows(2400, 3, angle=1.1), trials=4, home=adopted)
+    assert [s.change for s in done.steps] == ["tune", "fuse"]
+    assert done.decision == "promote"
+    assert done.champion == "v1"
+    assert done.in_service != "v1"
+    made = [v["change"] for v in evermodel.show("m", home=adopted).rows]
+    assert made == ["adopt", "tune", "fuse"]
+    assert min(done.latency) > 0
+    later = rows(600, 9, angle=1.1)
+    old, new = (evermodel.evaluate("m", later, version=v, home=adopted) for v in ("v1", done.in_service))
+    assert new.scores["auc"] > old.scores["auc"] + 0.05
+
+
+def test_faster_prunes(adopted):
+    done = evermodel.iterate("m", rows(2400, 3), goal="faster", keep_metric=0.02, home=adopted)
+    assert [s.change for s in done.steps] == ["prune"]
+    if done.decision == "promote":
+        assert done.latency[1] < done.latency[0] or done.size[1] < done.size[0]
+
+
+def test_the_command_writes_a_report_and_answers_in_json(adopted, tmp_path):
+    file, page = tmp_path / "new.csv", tmp_path / "report.html"
+    rows(1500, 3, angle=1.1).write_csv(file)
+    told = ["iterate", "m", str(file), "--trials", "2", "--report", str(page), "--home", str(adopted), "--json"]
+    result = CliRunner().invoke(app, told)
+    document = json.loads(result.stdout)
+    assert result.exit_code == {"promote": 0, "hold": 10, "reject": 11, "invalid": 12}[document["decision"]]
+    assert "<html" in page.read_text()
+    assert len(document["steps"]) == 2
+
+
+def test_asked_wrongly(adopted):
+    with pytest.raises(AskedWrongly, match="faster"):
+        evermodel.iterate("m", rows(300, 3), goal="cheaper", home=adopted)
+    with pytest.raises(NoData, match="120 new rows"):
+        evermodel.iterate("m", rows(100, 3), home=adopted)
+    assert [v["version"] for v in evermodel.show("m", home=adopted).rows] == ["v1"]
