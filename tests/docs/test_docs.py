@@ -48,6 +48,13 @@ def test_every_way_to_update_is_documented():
     assert not [name for name in plugs.names("updates") if f"`{name}`" not in text]
 
 
+def test_every_way_to_prune_is_documented():
+    from evermodel.core import plugs
+
+    text = (ROOT / "docs" / "how-to" / "make-a-model-smaller.md").read_text()
+    assert not [name for name in plugs.names("pruners") if f"`{name}`" not in text]
+
+
 def test_every_file_a_document_links_to_exists():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 import evermodel
 from evermodel.cli.app import app
-from evermodel.core.errors import AskedWrongly
+from evermodel.core.errors import AskedWrongly, NoData
 from tests.loop.conftest import rows
 
 
@@ -80,3 +80,36 @@ def test_asked_wrongly(adopted, asked, said):
 def test_a_share_that_is_no_number_is_asked_wrongly(adopted):
     result = CliRunner().invoke(app, ["prune", "m", "--latency", "fast", "--home", str(adopted)])
     assert result.exit_code != 0
+
+
+def test_without_new_rows_those_kept_out_of_training_choose_and_judge(adopted):
+    evermodel.update("m", rows(3000, 3), home=adopted)
+    done = evermodel.prune("m", ratio=0.5, keep_metric=0.02, home=adopted)
+    assert done.data["source"] == "rows kept out of training"
+    assert done.size[1] < done.size[0]
+
+
+def test_too_few_rows_kept_out_of_training_are_no_data(booster, tmp_path):
+    evermodel.adopt(booster, data=rows(500, 2), target="y", name="few", time="when", home=tmp_path)
+    with pytest.raises(NoData, match="kept out of training"):
+        evermodel.prune("few", ratio=0.5, home=tmp_path)
+
+
+def test_a_keras_network_gets_smaller_and_faster(tmp_path):
+    import keras
+
+    keras.utils.set_random_seed(0)
+    frame = rows(3000, 1).select("a", "b", "y")
+    layers = [keras.layers.Dense(256, "relu"), keras.layers.BatchNormalization(), keras.layers.Dense(256, "relu")]
+    model = keras.Sequential([keras.Input((2,)), *layers, keras.layers.Dense(1, "sigmoid")])
+    model.compile("adam", "binary_crossentropy")
+    model.fit(frame.select("a", "b").to_numpy(), frame["y"].to_numpy(), epochs=3, verbose=0)
+    model.save(tmp_path / "net.keras")
+    home = tmp_path / "home"
+    evermodel.adopt(tmp_path / "net.keras", data=frame, target="y", name="net", home=home)
+    done = evermodel.prune("net", rows(3000, 5).select("a", "b", "y"), size=0.3, keep_metric=0.02, home=home)
+    assert done.settings["with"] == "channels"
+    assert done.decision in ("promote", "hold")
+    assert done.size[1] <= 0.3 * done.size[0]
+    assert done.latency[1] < done.latency[0]
+    assert evermodel.predict("net", rows(20, 9), version=done.challenger, to=tmp_path / "p.csv", home=home).rows == 20

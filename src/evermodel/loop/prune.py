@@ -18,9 +18,8 @@ from evermodel.core.model import Model
 from evermodel.core.settings import read_settings
 from evermodel.core.store import Store
 from evermodel.core.training import Epoch, ignore_epoch
-from evermodel.loop._prune.points import Point, Points, saves_when_compressed
+from evermodel.loop._prune.points import Point, Points, costs_alike, saves_when_compressed
 from evermodel.loop.challenge import Asked, challenge, fields_of
-from evermodel.loop.costs import compressed, costs_of
 from evermodel.loop.home import champion_of, open_home
 from evermodel.loop.prepare import Prepared
 from evermodel.loop.results import Updated, number
@@ -144,15 +143,12 @@ def _judged(
     metric: str | None, margin: float,
 ) -> Pruned:  # fmt: skip
     point, made = points.tried[at]
-    packed = saves_when_compressed(points.way)
-    before, after = costs_of([prepared.champion, made.model], prepared.judging.frame)
-    if packed:
-        before, after = compressed(before, prepared.champion), compressed(after, made.model)
+    before, after = costs_alike(points.way, prepared.champion, made.model, prepared.judging.frame)
 
     def dressed(updated: Updated) -> Pruned:
         return Pruned(
             **fields_of(updated), ratio=point.ratio, tried=points.points(), latency=(before.latency, after.latency),
-            size=(before.size, after.size), compressed=packed,
+            size=(before.size, after.size), compressed=saves_when_compressed(points.way),
         )  # fmt: skip
 
     told = {"with": points.way, **made.recipe.settings}

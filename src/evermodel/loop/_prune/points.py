@@ -8,16 +8,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
+
 from evermodel.core import plugs
 from evermodel.core.change import Context, Split
 from evermodel.core.ensemble import Ensemble
 from evermodel.core.errors import BadSetting
+from evermodel.core.framework import Weighted
 from evermodel.core.judgement import Cost
 from evermodel.core.members import scorer, tuning_rows
 from evermodel.core.model import Model
 from evermodel.core.settings import settings_of
 from evermodel.core.training import Epoch, of_member
 from evermodel.loop.auto import Recipe
+from evermodel.loop.costs import REPEATS as REPEATS_OF_COSTS
 from evermodel.loop.costs import compressed, costs_of
 from evermodel.loop.making import Made
 
@@ -119,10 +123,7 @@ class Points:
         return after.latency / max(before.latency, 1e-9) if what == "latency" else after.size / before.size
 
     def _costs(self, model: Model) -> tuple[Cost, Cost]:
-        before, after = costs_of([self.parent, model], self.rows.frame, repeats=REPEATS)
-        if saves_when_compressed(self.way):
-            return compressed(before, self.parent), compressed(after, model)
-        return before, after
+        return costs_alike(self.way, self.parent, model, self.rows.frame, repeats=REPEATS)
 
     def _pruned(self, ratio: float, curve: list[Epoch], more: Mapping[str, Any]) -> Model:
         """One model; of several that answer together, each by itself."""
@@ -141,6 +142,28 @@ class Points:
             whole = dataclasses.replace(member, contract=self.parent.contract)
             members.append(own.run("pruners", self.way, [whole], self.split, **told))
         return dataclasses.replace(self.parent, obj=dataclasses.replace(self.parent.obj, members=tuple(members)))
+
+
+def costs_alike(
+    way: str, before: Model, after: Model, frame: pl.DataFrame, repeats: int = REPEATS_OF_COSTS
+) -> tuple[Cost, Cost]:
+    """What both cost, measured alike: without their optimizer's memory, compressed where that is all a way saves."""
+    models = [_without_memory(before), _without_memory(after)]
+    costs = costs_of(models, frame, repeats=repeats)
+    if saves_when_compressed(way):
+        costs = [compressed(cost, model) for cost, model in zip(costs, models, strict=True)]
+    return costs[0], costs[1]
+
+
+def _without_memory(model: Model) -> Model:
+    """A network as it is before its first step: the memory of an optimizer is no part of what is served."""
+    if isinstance(model.obj, Ensemble):
+        members = tuple(map(_without_memory, model.obj.members))
+        return dataclasses.replace(model, obj=dataclasses.replace(model.obj, members=members))
+    plug = model.framework
+    if not model.needs.network or not isinstance(plug, Weighted):
+        return model
+    return dataclasses.replace(model, obj=plug.with_weights(model.obj, plug.weights(model.obj)))
 
 
 def saves_when_compressed(way: str) -> bool:

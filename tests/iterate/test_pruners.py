@@ -1,0 +1,251 @@
+"""What each pruner promises beyond the laws: exact graphs of every shape, what goes first, what is left alone."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import evermodel
+from evermodel.core.change import Context, Split
+from evermodel.core.channels import Channels
+from evermodel.core.contract import Column
+from evermodel.core.errors import AskedWrongly, BadModel, BadSetting
+from evermodel.core.transform import Feature
+from evermodel.frameworks import keras as of_keras
+from evermodel.frameworks import torch as of_torch
+from evermodel.laws.pruners import taking_out_zeros_changes_nothing
+from evermodel.loop._prune.points import costs_alike
+from evermodel.pruners.channels import channels, l2, least
+from evermodel.pruners.features import features, importances
+from evermodel.pruners.magnitude import magnitude
+from evermodel.pruners.trees import trees
+from tests.iterate.fusing import split, table
+from tests.iterate.pruning import parent
+from tests.loop.conftest import rows
+
+RANDOM = np.random.default_rng(0)
+
+
+def _stirred(model):
+    """The network with random weights, so that nothing is zero or one by chance of its start."""
+    for w in model.weights:
+        if w.dtype == "float32":
+            value = RANDOM.normal(size=w.shape) * 0.3
+            w.assign(np.abs(value) + 0.1 if "variance" in w.path else value)
+    return model
+
+
+def _residual():
+    import keras
+    from keras import layers as L  # noqa: N812
+
+    source = keras.Input((12, 12, 3))
+    h = L.ReLU()(L.BatchNormalization()(L.Conv2D(16, 3, padding="same", use_bias=False)(source)))
+    r = L.Activation("relu")(L.BatchNormalization()(L.Conv2D(16, 3, padding="same")(h)))
+    h = L.Add()([h, L.Conv2D(16, 3, padding="same")(r)])
+    d = L.DepthwiseConv2D(3, padding="same", depth_multiplier=2)(h)
+    se = L.Dense(32, "sigmoid")(L.Dense(8, "relu")(L.GlobalAveragePooling2D()(d)))
+    d = L.Multiply()([d, L.Reshape((1, 1, 32))(se)])
+    c = L.MaxPooling2D()(L.SeparableConv2D(20, 3)(L.Concatenate()([h, d])))
+    f = L.LayerNormalization()(L.PReLU()(L.Dense(24)(L.Flatten()(c))))
+    return keras.Model(source, L.Dense(5, "softmax")(L.Dense(12, "relu")(f))), (12, 12, 3)
+
+
+def _transformer():
+    import keras
+    from keras import layers as L  # noqa: N812
+
+    source = keras.Input((6, 8))
+    h = L.Dense(16)(source)
+    h = L.LayerNormalization()(L.Add()([h, L.MultiHeadAttention(4, 4)(h, h)]))
+    h = L.LayerNormalization()(L.Add()([h, L.Dense(16)(L.Dense(32, "relu")(h))]))
+    return keras.Model(source, L.Dense(3, "softmax")(L.GlobalAveragePooling1D()(h))), (6, 8)
+
+
+def _shared():
+    import keras
+    from keras import layers as L  # noqa: N812
+
+    source, twice = keras.Input((7,)), L.Dense(10, "relu")
+    one, two = L.Dense(10, "tanh")(source), L.Dense(10)(source)
+    return keras.Model(source, L.Dense(2, "softmax")(L.Add()([twice(one), twice(two)]))), (7,)
+
+
+@pytest.mark.parametrize(("make", "wanted"), [(_residual, 5), (_transformer, 2), (_shared, 2)])
+def test_taking_out_zeros_of_a_keras_graph_changes_nothing(make, wanted):
+    model, shape = make()
+    model = _stirred(model)
+    found = of_keras.groups(model)
+    assert len(found) == wanted
+    taking_out_zeros_changes_nothing(of_keras, model, RANDOM.normal(size=(5, *shape)).astype("float32"))
+    half = of_keras.without(model, {g.name: np.arange(g.width // 2) for g in found})
+    assert half.count_params() < 0.75 * model.count_params()
+
+
+def _torch_net():
+    import torch
+    from torch import nn
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 16, 3, padding=1, bias=False)
+            self.first, self.second = nn.BatchNorm2d(16), nn.BatchNorm2d(16)
+            self.deep, self.point = nn.Conv2d(32, 32, 3, groups=32, padding=1), nn.Conv2d(32, 24, 1)
+            self.wide, self.head = nn.Linear(24 * 9, 40), nn.Linear(40, 5)
+            self.example_input_array = torch.zeros(2, 3, 12, 12)
+
+        def forward(self, x):
+            h = torch.relu(self.first(self.one(x)))
+            r = torch.relu(h + self.second(self.two(h)))
+            c = torch.max_pool2d(self.point(torch.relu(self.deep(torch.cat([h, r], 1)))), 4)
+            return self.head(torch.relu(self.wide(c.view(c.size(0), -1))))
+
+    torch.manual_seed(0)
+    net = Net()
+    for p in net.parameters():
+        nn.init.normal_(p, 0, 0.3)
+    return of_torch.taken(net.eval())
+
+
+def test_taking_out_zeros_of_a_torch_program_changes_nothing(tmp_path):
+    program, x = _torch_net(), RANDOM.normal(size=(5, 12, 12, 3)).astype("float32")
+    assert len(of_torch.groups(program)) == 3
+    taking_out_zeros_changes_nothing(of_torch, program, x)
+    half = of_torch.without(program, {g.name: np.arange(g.width // 2) for g in of_torch.groups(program)})
+    of_torch.write(half, tmp_path / "half.pt2")
+    assert np.array_equal(of_torch.predict(of_torch.read(tmp_path / "half.pt2"), x), of_torch.predict(half, x))
+
+
+def test_the_law_of_zeros_catches_a_framework_that_cuts_elsewhere():
+    class Broken:
+        groups, masked, predict = of_torch.groups, of_torch.masked, of_torch.predict
+
+        @staticmethod
+        def without(obj, removed):
+            width = {g.name: g.width for g in of_torch.groups(obj)}
+            return of_torch.without(obj, {name: (at + 1) % width[name] for name, at in removed.items()})
+
+    with pytest.raises(AssertionError, match="taking_out_zeros"):
+        taking_out_zeros_changes_nothing(Broken, _torch_net(), RANDOM.normal(size=(5, 12, 12, 3)).astype("float32"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 6), st.integers(2, 9))
+def test_joined_channels_go_together_and_fixed_ones_stay(seed, layers, width):
+    random, trace = np.random.default_rng(seed), Channels()
+    made = [trace.fresh(width, f"layer {i}") for i in range(layers)]
+    for i, ids in enumerate(made):
+        trace.slot(i, random.normal(size=(3, width)), {1: ids})
+    pairs = random.integers(0, layers, size=(int(random.integers(0, layers)), 2))
+    for a, b in pairs:
+        trace.join(made[a], made[b])
+    trace.freeze(made[0])
+    units = trace.units()
+    assert all(len(u) == width for u in units.values())
+    removed = {name: random.permutation(width)[: width - 1] for name in units}
+    gone = trace.leaving(removed)
+    shapes = [trace.cut(i, gone).shape[1] for i in range(layers)]
+    assert set(shapes) <= {1, width}
+    assert shapes[0] == width
+    for a, b in pairs:
+        assert shapes[a] == shapes[b]
+        assert np.array_equal(trace.stay(made[a], gone), trace.stay(made[b], gone))
+    assert shapes.count(1) == sum(not np.isin(trace.roots(m), trace.roots(made[0])).any() for m in made)
+
+
+def test_what_is_not_there_cannot_be_removed():
+    own = parent("torch")
+    name = own.framework.groups(own.obj)[0].name
+    for removed, said in (
+        ({"x": [0]}, "no group"),
+        ({name: [99]}, "channels 0 to"),
+        ({name: range(24)}, "at least one"),
+    ):
+        with pytest.raises(BadSetting, match=said):
+            own.framework.without(own.obj, removed)
+
+
+def test_the_smallest_channels_go_and_wide_layers_keep_a_multiple_of_eight():
+    trace = Channels()
+    ids = trace.fresh(40, "wide")
+    trace.slot("kernel", np.arange(1, 41) * np.ones((3, 40)), {1: ids})
+    (group,) = trace.groups()
+    assert least([group], 0.35, l2)["wide"].tolist() == list(range(16))  # 26 would stay, 24 do
+    assert least([group], 0.0, l2) == {}
+
+
+def test_a_network_without_inner_channels_is_refused():
+    import keras
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    with pytest.raises(BadModel, match="No channel"):
+        of_keras.groups(model)
+
+
+@pytest.mark.parametrize("kind", ["keras", "torch"])
+def test_recovery_brings_back_what_cutting_lost(kind):
+    from evermodel.core.members import scorer
+
+    own, data = parent(kind), Split(table(600, 31), table(600, 32), table(600, 33))
+    score = scorer(own, data.tuning)
+    cut, made = (channels([own], data, Context(seed=1), ratio=0.7, recover=r) for r in (False, True))
+    assert score(made) > score(cut)
+    assert score(made) > score(own) - 0.1
+
+
+def test_fewer_trees_with_larger_steps_beat_the_first_few():
+    from evermodel.core.members import scorer
+
+    own = parent("lightgbm")
+    score = scorer(own, split().tuning)
+    first, made = (trees([own], split(), Context(seed=1), ratio=0.9, recover=r) for r in (False, True))
+    assert first.framework.trees(first.obj) == made.framework.trees(made.obj) == 6
+    assert score(made) >= score(first)
+
+
+def test_useless_columns_are_found_and_left_out():
+    own, data = parent("lightgbm"), split()
+    noisy = [dataclasses.replace(t, frame=_with_noise(t.frame)) for t in (data.new, data.kept, data.tuning)]
+    columns = (*own.contract.columns, Column("noise", "number", "Float64"))
+    contract = dataclasses.replace(own.contract, columns=columns)
+    transform = dataclasses.replace(own.transform, features=(*own.transform.features, Feature("noise")))
+    wide = dataclasses.replace(own, contract=contract, transform=transform)
+    wide = wide.fitted(noisy[0], Context().training(wide, None), fresh=True)
+    worth = importances(wide, noisy[2], ["a", "b", "noise"], 2, 0)
+    assert min(worth, key=worth.__getitem__) == "noise"
+    made = features([wide], Split(*noisy), Context(seed=1), ratio=0.34)
+    assert [f.column for f in made.transform.features] == ["a", "b"]
+    assert made.contract == wide.contract
+
+
+def _with_noise(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(pl.Series("noise", np.random.default_rng(frame.height).normal(size=frame.height)))
+
+
+@pytest.mark.parametrize("kind", ["torch", "keras"])
+def test_masks_save_compressed_size_and_nothing_else(kind):
+    own = parent(kind)
+    made = magnitude([own], split(), Context(seed=1), ratio=0.8)
+    frame = table(64, 1).frame
+    before, after = costs_alike("channels", own, made, frame, repeats=1)
+    assert after.size == pytest.approx(before.size, rel=0.02)
+    before, after = costs_alike("magnitude", own, made, frame, repeats=1)
+    assert after.size < 0.9 * before.size
+
+
+def test_an_ensemble_in_service_is_pruned_member_by_member(adopted):
+    for seed, angle in ((3, 0.5), (4, 0.9)):
+        evermodel.update("m", rows(900, seed, angle=angle), with_="refit", settings={"window": 1}, home=adopted)
+    evermodel.fuse("m", ["v2", "v3"], data=rows(900, 7, angle=0.8), with_="vote", home=adopted)
+    evermodel.promote("m", "v4", home=adopted)
+    done = evermodel.prune("m", rows(2000, 8, angle=0.8), ratio=0.5, keep_metric=0.05, home=adopted)
+    assert done.champion == "v4"
+    assert done.size[1] < 0.7 * done.size[0]
+    with pytest.raises(AskedWrongly):
+        evermodel.prune("m", rows(900, 9, angle=0.8), with_="channels", ratio=0.5, home=adopted)
