@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from evermodel.core.contract import Contract
-from evermodel.core.label_free import Sums, from_confidence
+from evermodel.core.label_free import Sums, from_confidence, from_history
 from evermodel.core.monitoring import Alarm, Level, Measured
 from evermodel.core.store import Event, Store
 from evermodel.loop.home import event, now
@@ -93,13 +93,14 @@ def _estimated(sums: tuple[Sums, Sums], key: str, looks: Mapping[str, Look]) -> 
     own = from_confidence(everything, known, same_rows=True)
     if own is not None:
         return own
-    before = [k.confidence for k in looks.values() if k.key < key and k.confidence]
-    return from_confidence(everything, _added(before), same_rows=False) if before else None
+    told = from_history(everything, earlier(looks, key))
+    return None if told is None else told[0]
 
 
-def _added(sums: Sequence[tuple[float, ...]]) -> Sums:
-    n, right, f, rr, rf, ff = (float(v) for v in np.sum(sums, axis=0))
-    return n, right, f, rr, rf, ff
+def earlier(looks: Mapping[str, Look], key: str) -> list[Sums]:
+    """The sums over labelled rows of the looks before ``key``, oldest first."""
+    found = [looks[k].confidence for k in sorted(looks) if k < key]
+    return [(c[0], c[1], c[2], c[3], c[4], c[5]) for c in found if c and c[0]]
 
 
 def _tested(state: State, watched: Watched, looks: list[Look], mature: set[str]) -> tuple[State, list[Event]]:
