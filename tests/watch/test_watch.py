@@ -219,8 +219,9 @@ def test_confidence_that_foretold_wrongly_moves_the_estimate_no_more():
     rng = np.random.default_rng(1)
 
     def look(sure, right, n=1000):
+        """Within a look the surer rows are the better ones; ``right`` is the level of them all."""
         f = np.clip(rng.normal(sure, 0.1, n), 0.01, 0.99)
-        return sums_of((rng.random(n) < right).astype(float), f)
+        return sums_of((rng.random(n) < f - sure + right).astype(float), f)
 
     true = [look(s, s) for s in (0.9, 0.7, 0.8, 0.6, 0.9)]
     blind = [look(s, 0.8) for s in (0.9, 0.7, 0.8, 0.6, 0.9)]
