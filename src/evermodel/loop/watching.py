@@ -18,6 +18,7 @@ from evermodel.core.reading import as_path, check_file, collect, scan
 from evermodel.core.store import Card, Event, Store
 from evermodel.loop.home import card_of, champion_of, checked_name, now, open_home
 from evermodel.loop.versions import load_version
+from evermodel.loop.watch_certain import SILENT, arrived, as_read, clock, in_service, settled
 from evermodel.loop.watch_intake import take_rows
 from evermodel.loop.watch_labels import read_labels, take_labels, take_waiting
 from evermodel.loop.watch_look import looked_at
@@ -100,7 +101,7 @@ def status(name: str, *, home: str | Path | None = None) -> Monitored:
     state = read_state(store, name)[0]
     if state is None:
         return Monitored(name, card.version, "", now(), notes=("nothing was watched yet",))
-    return monitored(state)
+    return monitored(as_read(state, clock()))
 
 
 def _sources(data: Any) -> list[Any]:
@@ -127,7 +128,20 @@ def _with_rows(asked: Asking, source: Any, old: State | None) -> tuple[State, li
     state, more = take_waiting(store, state, contract, cut)
     state = dataclasses.replace(state, batches={**state.batches, digest: "rows"})
     more.setdefault(state.version, set()).update(touched)
-    return looked_at(store, state, contract, more)
+    return _came(asked, old, state, more, "rows")
+
+
+def _came(
+    asked: Asking, old: State | None, state: State, touched: dict[str, set[str]], what: str
+) -> tuple[State, list[Event]]:
+    """The state looked at. A silence that this delivery ends was an alarm until now, seen or not."""
+    at = clock()
+    state, ended = settled(state, in_service(state), at, SILENT)
+    state = arrived(state, what, at)
+    if what == "rows" and state.counters.get("labels", 0) > (old.counters.get("labels", 0) if old else 0):
+        state = arrived(state, "labels", at)
+    state, more = looked_at(asked.store, state, asked.model.contract, touched)
+    return state, [*ended, *more]
 
 
 def _with_labels(asked: Asking, source: Any, old: State | None) -> tuple[State, list[Event]]:
@@ -139,7 +153,7 @@ def _with_labels(asked: Asking, source: Any, old: State | None) -> tuple[State, 
     cut = parsed_window(state.window or f"{DEFAULT_ROWS}rows")
     state, touched = take_labels(asked.store, state, asked.model.contract, labels, repeated, cut)
     state = dataclasses.replace(state, batches={**state.batches, digest: "labels"})
-    return looked_at(asked.store, state, asked.model.contract, touched)
+    return _came(asked, old, state, touched, "labels")
 
 
 def _cut(state: State, window: str | None, source: Any, model: Model, id_: str | None) -> State:
