@@ -16,7 +16,7 @@ from evermodel.core.row_cleaning import target_value
 from evermodel.core.store import Store
 from evermodel.core.values import canonical_text
 from evermodel.loop.watch_intake import label_sums
-from evermodel.loop.watch_rows import CODE, ID, LOOK, Cut, Y, id_columns, look_names
+from evermodel.loop.watch_rows import ASKED, CODE, ID, LOOK, Cut, Y, id_columns, look_names
 from evermodel.loop.watch_state import Look, Part, State
 
 MOST_WAITING = 1_000_000  # labels kept whose rows have not come
@@ -83,11 +83,12 @@ def joined(
         if not fresh.any():
             continue
         rows = known.with_columns(pl.coalesce(Y, "__new").alias(Y)).drop("__new")
-        parts[at] = _rewritten(store, state, part, rows)
+        parts[at] = rewritten(store, state, part, rows)
         looks = dict(watched[part.version].looks)
         for look in _sums(rows.filter(fresh), contract, watched[part.version].loss_edge, cut, looks):
             looks[look.key] = looks[look.key] + look
-            touched.setdefault(part.version, set()).add(look.key)
+        for (start,), _ in rows.filter(fresh).group_by(LOOK):
+            touched.setdefault(part.version, set()).add(look_names(int(str(start)), cut, cut.rows)[0])
         watched[part.version] = dataclasses.replace(watched[part.version], looks=looks)
         bucket = _bucket(time.time() - part.arrived)
         delays[bucket] = delays.get(bucket, 0) + int(fresh.sum())
@@ -97,6 +98,8 @@ def joined(
 
 def _sums(rows: pl.DataFrame, contract: Contract, edge: float, cut: Cut, looks: dict[str, Look]) -> list[Look]:
     found = []
+    if ASKED in rows.columns:  # the least certain rows were asked for: they say nothing of how often the others err
+        rows = rows.filter(pl.col(ASKED).is_null())
     for (start,), of in rows.filter(pl.col(CODE).is_not_null()).group_by(LOOK):
         key = look_names(int(str(start)), cut, cut.rows)[0]
         was = looks[key]
@@ -104,7 +107,7 @@ def _sums(rows: pl.DataFrame, contract: Contract, edge: float, cut: Cut, looks: 
     return found
 
 
-def _rewritten(store: Store, state: State, part: Part, rows: pl.DataFrame) -> Part:
+def rewritten(store: Store, state: State, part: Part, rows: pl.DataFrame) -> Part:
     staged = store.stage() / "part.parquet"
     about = {"monitor": state.name, "version": part.version, "arrived": repr(part.arrived)}
     rows.write_parquet(staged, metadata=about)

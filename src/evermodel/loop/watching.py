@@ -26,6 +26,7 @@ from evermodel.loop.watch_reference import watched_version
 from evermodel.loop.watch_result import Watching, monitored
 from evermodel.loop.watch_rows import DEFAULT_ROWS, Cut, look_into, parsed_window
 from evermodel.loop.watch_state import State, read_state, write_state
+from evermodel.loop.watch_suggest import asked_number, suggested
 
 LEAST, MOST = 1e-6, 0.2  # of the false-alarm rate
 
@@ -33,17 +34,20 @@ LEAST, MOST = 1e-6, 0.2  # of the false-alarm rate
 def watch(
     name: str, data: Any = None, *, labels: Any = None, window: str | None = None, version: str | None = None,
     id: str | None = None,  # noqa: A002
-    false_alarms: float | None = None, home: str | Path | None = None,
+    false_alarms: float | None = None, suggest: int | None = None, to: str | Path | None = None,
+    home: str | Path | None = None,
 ) -> Watching:  # fmt: skip
     """Take in rows in service (and labels that came late), and say how good the model is and what changed.
 
     ``data``: rows, with a column ``prediction`` (and ``p_CLASS``) or to be predicted; ``labels``: rows with the target,
     joined by an id column, or entity and time. A delivery taken in before changes nothing. Over the monitor's whole
-    life a false alarm has at most the chance ``false_alarms``. Raises BadData, NotFound; then nothing is changed.
+    life a false alarm has at most the chance ``false_alarms``. ``suggest`` writes so many rows, whose labels would tell
+    most, into the file ``to``; their labels are weighted back. Raises BadData, NotFound; then nothing is changed.
 
         $ evermodel watch churn march.parquet --labels answers.csv
     """
-    if data is None and labels is None:
+    asked_for = asked_number(suggest, to) if suggest is not None else None
+    if data is None and labels is None and suggest is None:
         raise AskedWrongly("There is nothing to watch.", "Give rows, or --labels FILE.")
     if false_alarms is not None and not LEAST <= false_alarms <= MOST:
         raise BadSetting(f"--false-alarms must be in [{LEAST}, {MOST}]. Got {false_alarms}.")
@@ -57,6 +61,8 @@ def watch(
     if labels is not None:
         for source in _sources(labels):
             write_state(store, name, partial(_with_labels, asked, source))
+    if suggest is not None and asked_for is not None:
+        write_state(store, name, partial(suggested, store, model.contract, suggest, asked_for))
     state = read_state(store, name)[0]
     shown = monitored(state) if state is not None else Monitored(name, card.version, model.contract.task, now())
     return Watching(shown, _opened(monitored(before) if before else None, shown))
