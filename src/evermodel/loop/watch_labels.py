@@ -44,9 +44,11 @@ def take_labels(
     store: Store, state: State, contract: Contract, labels: pl.DataFrame, repeated: int, cut: Cut
 ) -> tuple[State, Touched]:
     """The state with labels at their rows; those without a row wait for it."""
+    before = sum(state.delays.values())
     state, touched, left = joined(store, state, contract, labels, cut)
-    counted = state.counted(labels=labels.height - left.height, batches=1, duplicates=repeated)
-    gauges = {**counted.gauges, "last_label": time.time()} if left.height < labels.height else counted.gauges
+    fresh = sum(state.delays.values()) - before  # the others had their label already
+    counted = state.counted(labels=fresh, batches=1, duplicates=repeated + labels.height - left.height - fresh)
+    gauges = {**counted.gauges, "last_label": time.time()} if fresh else counted.gauges
     counted = dataclasses.replace(counted, gauges=gauges)
     return _waiting(store, counted, left, waited=False), touched
 
@@ -57,10 +59,12 @@ def take_waiting(store: Store, state: State, contract: Contract, cut: Cut) -> tu
     entries, state = state.waiting, dataclasses.replace(state, waiting=())
     for entry in entries:
         labels = pl.read_parquet(store.blob(str(entry["blob"])))
+        before = sum(state.delays.values())
         state, touched, left = joined(store, state, contract, labels, cut)
         for version, keys in touched.items():
             all_touched.setdefault(version, set()).update(keys)
-        state = state.counted(labels=labels.height - left.height, strangers=0 if entry["waited"] else left.height)
+        fresh = sum(state.delays.values()) - before
+        state = state.counted(labels=fresh, strangers=0 if entry["waited"] else left.height)
         state = _waiting(store, state, left, waited=True)
     return state, all_touched
 
