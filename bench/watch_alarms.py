@@ -167,12 +167,12 @@ print(json.dumps(out))
 """
 
 
-def quality_delay(streams: int, quiet: int = 3_000, with_peers: bool = True) -> None:
-    print(f"\nPlanted rise of the error from 20 %, {quiet:,} quiet rows before; labelled rows until found")
-    cases = {
-        f"+{round(100 * r)}": [errors_stream(s, r, quiet, 8_000) for s in range(streams)] for r in (0.02, 0.05, 0.1)
-    }
-    cases["none"] = [errors_stream(s, 0.0, 10_000, 0) for s in range(streams)]
+def quality_delay(seeds: range, share: float = 0.2, quiet: int = 3_000, with_peers: bool = True) -> None:
+    print(f"\nPlanted rise of the error from {share:.0%}, {quiet:,} quiet rows before; labelled rows until found")
+    print(f"  streams of seeds {seeds.start} to {seeds.stop - 1}")
+    rises = (0.02, 0.05, 0.1)
+    cases = {f"+{round(100 * r)}": [errors_stream(s, r, quiet, 8_000, share) for s in seeds] for r in rises}
+    cases["none"] = [errors_stream(s, 0.0, 10_000, 0, share) for s in seeds]
     theirs: dict[str, list[float | None]] = {}
     if with_peers:
         file = peers.OUT / "errors.json"
@@ -299,12 +299,18 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=1_000)
     parser.add_argument("--repeats", type=int, default=100, help="shuffles of each real stream")
     parser.add_argument("--errors", type=int, default=200, help="streams of errors")
+    parser.add_argument(
+        "--first-seed", type=int, default=0, help="of the streams of errors; settings were chosen on 0 …"
+    )
+    parser.add_argument("--share", type=float, default=0.2, help="of errors before they rise")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--only", default="", help="false,drift,quality,real,peers")
     asked = parser.parse_args()
     parts = {
         "drift": drift_delay,
-        "quality": lambda: quality_delay(asked.errors, with_peers=not asked.no_peers),
+        "quality": lambda: quality_delay(
+            range(asked.first_seed, asked.first_seed + asked.errors), asked.share, with_peers=not asked.no_peers
+        ),
         "real": lambda: real_streams(asked.repeats),
         "peers": lambda: None if asked.no_peers else peers_false(5, 20),
         "false": lambda: false_alarms(asked.streams),

@@ -17,7 +17,7 @@ import polars as pl
 from stream_data import read
 
 from evermodel.core.intervals import wilson
-from evermodel.core.label_free import from_confidence, sums_of
+from evermodel.core.label_free import from_confidence, from_history, sums_of
 
 BLOCK = 1_000
 failed: list[str] = []
@@ -77,10 +77,18 @@ def without_labels(name: str, rows: pl.DataFrame, with_peers: bool) -> None:
     rest = rest[: rest.height // BLOCK * BLOCK]
     truth = (rest["y"] == rest["pred"]).to_numpy().reshape(-1, BLOCK).mean(axis=1)
     blocks = [rest[a : a + BLOCK] for a in range(0, rest.height, BLOCK)]
-    ours = [from_confidence(sums(b), sums(known), same_rows=False) for b in blocks]
+    history = {n: [sums(known[a : a + n]) for a in range(0, known.height, n)] for n in (BLOCK, 250)}
+    of_blocks = [sums(b) for b in blocks]
+
+    def error(guesses: list) -> float:
+        return float(np.abs(np.array([g[0].value for g in guesses]) - truth).mean())
+
     adopted = float((known["y"] == known["pred"]).mean())
     errors = {"as at adoption": np.abs(adopted - truth).mean(),
-              "ours": np.abs(np.array([o.value for o in ours]) - truth).mean()}  # fmt: skip
+              "ours": error([from_history(b, history[BLOCK]) for b in of_blocks]),
+              "ours, windows of 250 rows": error([from_history(b, history[250]) for b in of_blocks]),
+              "ours, labels 5 blocks late": error([from_history(b, history[BLOCK] + of_blocks[: max(0, i - 5)])
+                                                   for i, b in enumerate(of_blocks)])}  # fmt: skip
     if with_peers:
         at = [peers.OUT / f"labelfree_{part}.parquet" for part in ("ref", "cur")]
         known.write_parquet(at[0])
@@ -90,7 +98,9 @@ def without_labels(name: str, rows: pl.DataFrame, with_peers: bool) -> None:
     for what in ("as at adoption", "NannyML CBPE"):
         if what in errors:
             say(f"{name}: {what}, mean absolute error", errors[what])
-    say(f"{name}: ours, mean absolute error", errors["ours"], "<= adoption", errors["ours"] <= errors["as at adoption"])
+    for what in [w for w in errors if w.startswith("ours")]:
+        good = errors[what] <= errors["as at adoption"]
+        say(f"{name}: {what}, mean absolute error", errors[what], "<= adoption", good)
 
 
 def with_few(rows: pl.DataFrame, runs: int) -> None:

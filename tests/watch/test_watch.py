@@ -211,3 +211,26 @@ def test_the_estimates_interval_holds_the_truth():
         narrower += (found.high - found.low) / (2 * 1.96 * right[at].std() / np.sqrt(200))
     assert inside >= 0.92 * 400
     assert narrower / 400 < 0.98
+
+
+def test_confidence_that_foretold_wrongly_moves_the_estimate_no_more():
+    from evermodel.core.label_free import added, belief, from_history, sums_of
+
+    rng = np.random.default_rng(1)
+
+    def look(sure, right, n=1000):
+        """Within a look the surer rows are the better ones; ``right`` is the level of them all."""
+        f = np.clip(rng.normal(sure, 0.1, n), 0.01, 0.99)
+        return sums_of((rng.random(n) < f - sure + right).astype(float), f)
+
+    true = [look(s, s) for s in (0.9, 0.7, 0.8, 0.6, 0.9)]
+    blind = [look(s, 0.8) for s in (0.9, 0.7, 0.8, 0.6, 0.9)]
+    assert belief(true)[0] > 0.8
+    assert belief(blind)[0] < 0.2
+    assert belief(true[:1]) == (0.0, 0.0), "unproven, confidence moves nothing"
+    new = look(0.6, 0.6)
+    assert abs(from_history(new, true)[0].value - 0.6) < 0.05
+    usual = added(blind)[1] / added(blind)[0]
+    assert abs(from_history(new, blind)[0].value - usual) < 0.05
+    told = from_history(new, blind)[0]
+    assert told.low <= usual <= told.high

@@ -12,10 +12,12 @@ from evermodel.core.errors import BadData
 from evermodel.core.monitoring import Measured
 from evermodel.core.scoring import NAN
 from evermodel.core.statistics import normal_quantile, t_quantile
+from evermodel.core.survey import share_of_all, weights_of
 from evermodel.core.table import Array
 
 GROUPS = 1_000  # beyond so many rows, the bootstrap draws groups of rows
 OF_ANSWERS = ("accuracy", "precision", "recall", "f1")
+REDRAWN = 200  # times the asked rows are drawn anew
 FEWEST = 10  # rows below which no interval is told by resampling
 
 
@@ -47,6 +49,36 @@ def measure(metric: str, y: Array, p: Array, *, confidence: float = 0.95, seed: 
         return Measured(value, *_area(value, error, int(counts[counts > 0].min()), confidence), n)
     low, high = _bootstrap(plug, getattr(plug, metric), y, p, confidence, seed, value)
     return Measured(value, low, high, n)
+
+
+def measure_asked(metric: str, y: Array, p: Array, asked: Array, rows: int, *, seed: int = 0) -> Measured:
+    """``metric`` of all ``rows``, where some labels were asked for with the chances ``asked`` (n,); NaN: it came.
+
+    Each asked row stands for one over its chance; the bootstrap draws the asked rows anew.
+    """
+    if metric == "accuracy" and p.ndim == 2:
+        right = (p.argmax(axis=1) == y).astype(np.float64)
+        return Measured(*share_of_all(right, asked, rows), len(y))
+    score = getattr(plugs.module("metrics", metric), metric)
+    drawn, weight = np.isfinite(asked), weights_of(asked, rows)
+    try:
+        value = float(score(y, p, weight=weight))
+    except BadData:
+        return Measured(NAN, NAN, NAN, len(y))
+    n = int(drawn.sum())
+    if n < FEWEST or not math.isfinite(value):
+        return Measured(value, NAN, NAN, len(y))
+    again = []
+    for row in (r for block in resampling.counts(n, REDRAWN, seed) for r in block):
+        times = weight.copy()
+        times[drawn] *= row
+        times[drawn] *= weight[drawn].sum() / max(times[drawn].sum(), 1e-300)
+        again.append(float(score(y, p, weight=times)))
+    known = np.asarray(again)[np.isfinite(again)]
+    if len(known) < 0.9 * len(again):
+        return Measured(value, NAN, NAN, len(y))
+    reach = t_quantile(0.975, n - 1) * float(known.std(ddof=1)) * math.sqrt(n / (n - 1))
+    return Measured(value, value - reach, value + reach, len(y))
 
 
 def _of_answers(metric: str, y: Array, p: Array, confidence: float) -> Measured:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -51,3 +53,47 @@ def from_confidence(all_rows: Sums, labelled: Sums, *, same_rows: bool) -> Measu
     reach = normal_quantile(0.975) * math.sqrt(left + (weight**2 * spread / m) * (0.0 if same_rows else 1.0))
     reach = max(reach, 0.5 / n)
     return Measured(min(1.0, max(0.0, value)), max(0.0, value - reach), min(1.0, value + reach), int(m), estimated=True)
+
+
+def from_history(all_rows: Sums, history: Sequence[Sums]) -> tuple[Measured, float] | None:
+    """Accuracy of rows without labels, from the labelled rows of earlier looks, and how far confidence is believed.
+
+    0: the accuracy of those earlier rows is told; 1: that, moved by what the model's confidence says of the new rows.
+    The interval is at least as wide as what such estimates missed by before. None for fewer than 30 labelled rows.
+    """
+    found = from_confidence(all_rows, added(history), same_rows=False) if history else None
+    if found is None:
+        return None
+    usual = added(history)[1] / added(history)[0]
+    share, missed = belief(history)
+    value = usual + share * (found.value - usual)
+    reach = max((found.high - found.low) / 2.0, normal_quantile(0.975) * missed)
+    low, high = max(0.0, value - reach), min(1.0, value + reach)
+    return dataclasses.replace(found, value=value, low=low, high=high), share
+
+
+def belief(history: Sequence[Sums]) -> tuple[float, float]:
+    """What confidence foretold of each labelled look, held against what came true: its share (0 to 1), root mean square
+    of what was missed. The share is a regression through 0 that begins at 0: unproven, confidence moves nothing.
+    """
+    tried = []
+    for i in range(1, len(history)):
+        before = added(history[:i])
+        guess = from_confidence(history[i], before, same_rows=False)
+        n, right = history[i][:2]
+        if guess is None or n < FEWEST:
+            continue
+        usual = before[1] / before[0]
+        noise = max(usual * (1.0 - usual), 0.01) * (1.0 / n + 1.0 / before[0])
+        tried.append((right / n - usual, guess.value - usual, noise))
+    if not tried:
+        return 0.0, 0.0
+    came, told, noise_ = np.array(tried).T
+    share = min(1.0, max(0.0, float((came * told / noise_).sum()) / (float((told**2 / noise_).sum()) + 1.0)))
+    return share, float(np.sqrt(((came - share * told) ** 2).mean()))
+
+
+def added(sums: Sequence[Sums]) -> Sums:
+    """Sums of several stretches of rows together."""
+    n, right, f, rr, rf, ff = (float(v) for v in np.sum(sums, axis=0))
+    return n, right, f, rr, rf, ff

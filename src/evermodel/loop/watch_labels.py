@@ -16,7 +16,7 @@ from evermodel.core.row_cleaning import target_value
 from evermodel.core.store import Store
 from evermodel.core.values import canonical_text
 from evermodel.loop.watch_intake import label_sums
-from evermodel.loop.watch_rows import CODE, ID, LOOK, Cut, Y, id_columns, look_names
+from evermodel.loop.watch_rows import ASKED, CODE, ID, LOOK, Cut, Y, id_columns, look_names
 from evermodel.loop.watch_state import Look, Part, State
 
 MOST_WAITING = 1_000_000  # labels kept whose rows have not come
@@ -44,9 +44,11 @@ def take_labels(
     store: Store, state: State, contract: Contract, labels: pl.DataFrame, repeated: int, cut: Cut
 ) -> tuple[State, Touched]:
     """The state with labels at their rows; those without a row wait for it."""
+    before = sum(state.delays.values())
     state, touched, left = joined(store, state, contract, labels, cut)
-    counted = state.counted(labels=labels.height - left.height, batches=1, duplicates=repeated)
-    gauges = {**counted.gauges, "last_label": time.time()} if left.height < labels.height else counted.gauges
+    fresh = sum(state.delays.values()) - before  # the others had their label already
+    counted = state.counted(labels=fresh, batches=1, duplicates=repeated + labels.height - left.height - fresh)
+    gauges = {**counted.gauges, "last_label": time.time()} if fresh else counted.gauges
     counted = dataclasses.replace(counted, gauges=gauges)
     return _waiting(store, counted, left, waited=False), touched
 
@@ -57,10 +59,12 @@ def take_waiting(store: Store, state: State, contract: Contract, cut: Cut) -> tu
     entries, state = state.waiting, dataclasses.replace(state, waiting=())
     for entry in entries:
         labels = pl.read_parquet(store.blob(str(entry["blob"])))
+        before = sum(state.delays.values())
         state, touched, left = joined(store, state, contract, labels, cut)
         for version, keys in touched.items():
             all_touched.setdefault(version, set()).update(keys)
-        state = state.counted(labels=labels.height - left.height, strangers=0 if entry["waited"] else left.height)
+        fresh = sum(state.delays.values()) - before
+        state = state.counted(labels=fresh, strangers=0 if entry["waited"] else left.height)
         state = _waiting(store, state, left, waited=True)
     return state, all_touched
 
@@ -83,11 +87,12 @@ def joined(
         if not fresh.any():
             continue
         rows = known.with_columns(pl.coalesce(Y, "__new").alias(Y)).drop("__new")
-        parts[at] = _rewritten(store, state, part, rows)
+        parts[at] = rewritten(store, state, part, rows)
         looks = dict(watched[part.version].looks)
         for look in _sums(rows.filter(fresh), contract, watched[part.version].loss_edge, cut, looks):
             looks[look.key] = looks[look.key] + look
-            touched.setdefault(part.version, set()).add(look.key)
+        for (start,), _ in rows.filter(fresh).group_by(LOOK):
+            touched.setdefault(part.version, set()).add(look_names(int(str(start)), cut, cut.rows)[0])
         watched[part.version] = dataclasses.replace(watched[part.version], looks=looks)
         bucket = _bucket(time.time() - part.arrived)
         delays[bucket] = delays.get(bucket, 0) + int(fresh.sum())
@@ -97,6 +102,8 @@ def joined(
 
 def _sums(rows: pl.DataFrame, contract: Contract, edge: float, cut: Cut, looks: dict[str, Look]) -> list[Look]:
     found = []
+    if ASKED in rows.columns:  # the least certain rows were asked for: they say nothing of how often the others err
+        rows = rows.filter(pl.col(ASKED).is_null())
     for (start,), of in rows.filter(pl.col(CODE).is_not_null()).group_by(LOOK):
         key = look_names(int(str(start)), cut, cut.rows)[0]
         was = looks[key]
@@ -104,7 +111,7 @@ def _sums(rows: pl.DataFrame, contract: Contract, edge: float, cut: Cut, looks: 
     return found
 
 
-def _rewritten(store: Store, state: State, part: Part, rows: pl.DataFrame) -> Part:
+def rewritten(store: Store, state: State, part: Part, rows: pl.DataFrame) -> Part:
     staged = store.stage() / "part.parquet"
     about = {"monitor": state.name, "version": part.version, "arrived": repr(part.arrived)}
     rows.write_parquet(staged, metadata=about)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from evermodel.core.contract import Contract
-from evermodel.core.label_free import Sums, from_confidence
+from evermodel.core.label_free import Sums, from_confidence, from_history
 from evermodel.core.monitoring import Alarm, Level, Measured
 from evermodel.core.store import Event, Store
 from evermodel.loop.home import event, now
+from evermodel.loop.watch_certain import clock, settled
 from evermodel.loop.watch_evidence import Subject, close, learn_baselines, subjects, test_subject
 from evermodel.loop.watch_intake import rows_of_look
 from evermodel.loop.watch_quality import confidence_sums, windows_of
@@ -40,7 +41,7 @@ def looked_at(
         watched = dataclasses.replace(watched, looks=looks)
         state = dataclasses.replace(state, watched={**state.watched, version: watched})
     if state.version not in state.watched:
-        return state, []
+        return settled(state, [], clock())
     watched = state.watched[state.version]
     mature = {k for k, look in watched.looks.items() if is_mature(state, look)}
     ordered = [watched.looks[k] for k in sorted(watched.looks)]
@@ -93,13 +94,14 @@ def _estimated(sums: tuple[Sums, Sums], key: str, looks: Mapping[str, Look]) -> 
     own = from_confidence(everything, known, same_rows=True)
     if own is not None:
         return own
-    before = [k.confidence for k in looks.values() if k.key < key and k.confidence]
-    return from_confidence(everything, _added(before), same_rows=False) if before else None
+    told = from_history(everything, earlier(looks, key))
+    return None if told is None else told[0]
 
 
-def _added(sums: Sequence[tuple[float, ...]]) -> Sums:
-    n, right, f, rr, rf, ff = (float(v) for v in np.sum(sums, axis=0))
-    return n, right, f, rr, rf, ff
+def earlier(looks: Mapping[str, Look], key: str) -> list[Sums]:
+    """The sums over labelled rows of the looks before ``key``, oldest first."""
+    found = [looks[k].confidence for k in sorted(looks) if k < key]
+    return [(c[0], c[1], c[2], c[3], c[4], c[5]) for c in found if c and c[0]]
 
 
 def _tested(state: State, watched: Watched, looks: list[Look], mature: set[str]) -> tuple[State, list[Event]]:
@@ -117,11 +119,11 @@ def _tested(state: State, watched: Watched, looks: list[Look], mature: set[str])
         if closed is not None:
             alarms = close(alarms, subject.name, subject.of, ends[closed].end)
             events.append(event(state.name, "alarm closed", {"alarm": subject.name, "subject": subject.of}))
-    alarms, told = _gone(state, alarms, looks)
-    events += told
+    opened_now = sum(e.kind == "alarm" for e in events)
+    state, told = settled(dataclasses.replace(state, alarms=alarms), looks, clock())
+    alarms, events = state.alarms, [*events, *told]
     kept = [a for a in alarms if not a.closed] + [a for a in alarms if a.closed][:CLOSED_KEPT]
     watched = dataclasses.replace(watched, tested=tested, evidence=evidence)
-    opened_now = sum(e.kind == "alarm" for e in events)
     state = dataclasses.replace(state, watched={**state.watched, state.version: watched}, alarms=tuple(kept))
     return state.counted(alarms=opened_now), events
 
@@ -134,23 +136,6 @@ def _begun(state: State, key: str) -> int:
 def _idle(watched: Watched, subject: Subject) -> bool:
     """A column that the model does not depend on is shown as drifted, and wakes nobody."""
     return subject.name == "drift" and watched.matters.get(subject.of, 1.0) < MATTERS
-
-
-def _gone(state: State, alarms: tuple[Alarm, ...], looks: list[Look]) -> tuple[tuple[Alarm, ...], list[Event]]:
-    """Columns that are not there at all: certain, so without evidence to weigh. Closed once they are back."""
-    newest = looks[-1].start if looks else state.at
-    events: list[Event] = []
-    certain = {a.subject for a in alarms if a.name == "types" and not a.closed}
-    for column in sorted(certain - set(state.gone)):
-        alarms = close(alarms, "types", column, newest)
-        events.append(event(state.name, "alarm closed", {"alarm": "types", "subject": column}))
-    for column in sorted(set(state.gone) - certain):
-        cause = f"the newest rows have no column {column}; the model cannot be asked without it"
-        command = f"evermodel watch {state.name} MENDED_ROWS"
-        alarm = Alarm("types", column, "critical", newest, math.inf, cause, command)
-        alarms = (alarm, *alarms)
-        events.append(event(state.name, "alarm", {**dataclasses.asdict(alarm), "evidence": None}))
-    return alarms, events
 
 
 def _alarm(state: State, watched: Watched, subject: Subject, found: float, since: Look) -> Alarm:

@@ -8,13 +8,13 @@ import numpy as np
 import polars as pl
 
 from evermodel.core.contract import Contract
-from evermodel.core.intervals import measure
+from evermodel.core.intervals import measure, measure_asked
 from evermodel.core.label_free import Sums, sums_of
 from evermodel.core.monitoring import Measured, Window
 from evermodel.core.table import Array
 from evermodel.core.target import class_text
 from evermodel.loop.scoring import metrics_for
-from evermodel.loop.watch_rows import CODE, Y
+from evermodel.loop.watch_rows import ASKED, CODE, Y
 
 SMALLEST_SLICE = 30  # labelled rows
 MOST_SLICES = 40
@@ -28,15 +28,18 @@ def windows_of(
     """One window of all rows of a look, and one a slice. ``rows`` are those with a label and a prediction."""
     found = []
     for name, part in _parts(rows):
-        metrics = measured(part, contract)
         said = predicted_counts(part, contract)
         n = total if not name else part.height
+        metrics = measured(part, contract, n)
         found.append(Window(start, end, n, metrics[1], version, name, mature, metrics[0], predictions=said))
     return tuple(found)
 
 
-def measured(rows: pl.DataFrame, contract: Contract) -> tuple[dict[str, Measured], int]:
-    """metric -> what it is on the labelled rows, and how many those are; what is not known is absent."""
+def measured(rows: pl.DataFrame, contract: Contract, total: int) -> tuple[dict[str, Measured], int]:
+    """metric -> what it is on the labelled rows, and how many those are; what is not known is absent.
+
+    Labels that were asked for are weighted back: then it speaks for all ``total`` rows.
+    """
     known = rows.filter(pl.col(Y).is_not_null() & pl.col(CODE).is_not_null())
     if not known.height:
         return {}, 0
@@ -46,7 +49,8 @@ def measured(rows: pl.DataFrame, contract: Contract) -> tuple[dict[str, Measured
     if contract.task != "regression":
         y = y.astype(np.int64)
         names = tuple(m for m in names if whole or m in OF_ANSWERS)
-    found = {m: measure(m, y, p) for m in names}
+    asked = known[ASKED].to_numpy() if ASKED in known.columns and known[ASKED].count() else None
+    found = {m: measure(m, y, p) if asked is None else measure_asked(m, y, p, asked, total) for m in names}
     return {m: v for m, v in found.items() if np.isfinite(v.value)}, known.height
 
 
@@ -60,7 +64,8 @@ def confidence_sums(rows: pl.DataFrame, contract: Contract) -> tuple[Sums, Sums]
         return None
     code = answered[CODE].to_numpy()
     sure = p[np.arange(len(p)), code.astype(np.int64)]
-    known = answered[Y].is_not_null().to_numpy()
+    drawn = answered[ASKED].is_not_null() if ASKED in answered.columns else pl.Series([False] * answered.height)
+    known = (answered[Y].is_not_null() & ~drawn).to_numpy()
     right = (code == answered[Y].fill_null(-1.0).to_numpy()).astype(np.float64)
     return sums_of(right, sure), sums_of(right[known], sure[known])
 

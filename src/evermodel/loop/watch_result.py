@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from evermodel.core import plugs
+from evermodel.core.label_free import FEWEST, belief
 from evermodel.core.monitoring import Drift, Level, Matters, Measured, Monitored, Window
 from evermodel.core.reference import ColumnReference, Counted
 from evermodel.loop.results import Shown, plain
-from evermodel.loop.watch_look import delay_quantile
+from evermodel.loop.watch_look import delay_quantile, earlier
 from evermodel.loop.watch_reference import PREDICTION
 from evermodel.loop.watch_state import State, Watched
 
@@ -36,7 +37,7 @@ def monitored(state: State) -> Monitored:
         baseline=dict(state.baseline),
         counters=dict(state.counters),
         gauges=gauges(state),
-        notes=state.notes,
+        notes=(*state.notes, *_estimates_note(watched)),
     )  # fmt: skip
 
 
@@ -49,6 +50,19 @@ def gauges(state: State) -> dict[str, float]:
         found["latency_p50"], found["latency_p99"] = (float(np.quantile(seconds, q)) for q in (0.5, 0.99))
         found["throughput"] = sum(n for _, n in state.latencies) / max(1e-9, float(seconds.sum()))
     return {k: v for k, v in found.items() if math.isfinite(v)}
+
+
+def _estimates_note(watched: Watched) -> tuple[str, ...]:
+    """Which estimate is shown where labels are missing, and how it did before."""
+    newest = max(watched.looks, default="")
+    whole = watched.looks[newest].windows[:1] if newest else ()
+    if not whole or not whole[0].estimates or whole[0].labelled >= FEWEST:
+        return ()
+    share = belief(earlier(watched.looks, newest))[0]
+    what = "the accuracy of the labelled rows before" if share < 0.05 else (
+        f"the accuracy of the labelled rows before, moved by {share:.0%} of what the model's confidence says"
+    )  # fmt: skip
+    return (f"the estimate without labels is {what}: that came truest so far; it is blind to a change of concept",)
 
 
 def _bare(version: str, look: Any) -> tuple[Window, ...]:

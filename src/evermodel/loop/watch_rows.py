@@ -25,6 +25,7 @@ SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 MOST_CLASSES_KEPT = 50  # up to which a row's whole distribution is kept; else that of the likeliest class
 DEFAULT_ROWS = 1_000
 ID, Y, CODE, TIME, LOOK = "__id", "__y", "__code", "__time", "__look"
+ASKED = "__asked"  # the chance with which a row was drawn to be asked for its label; null where it was not
 
 
 @dataclass(frozen=True)

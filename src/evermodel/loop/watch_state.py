@@ -109,6 +109,7 @@ class State:
     delays: Mapping[str, int] = field(default_factory=dict)  # seconds (rounded up to a power of 2) -> labels
     latencies: tuple[tuple[float, int], ...] = ()  # seconds and rows of the newest batches
     baseline: Mapping[str, float] = field(default_factory=dict)
+    arrivals: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # "rows", "labels" -> Unix seconds
     gone: tuple[str, ...] = ()  # inputs that the newest rows do not have
     notes: tuple[str, ...] = ()
 
@@ -178,6 +179,7 @@ def from_bytes(data: bytes) -> State:
     raw["parts"] = tuple(Part(**{**p, "looks": tuple(p["looks"])}) for p in raw["parts"])
     raw["alarms"] = tuple(Alarm(**a) for a in raw["alarms"])
     raw["latencies"] = tuple((float(s), int(n)) for s, n in raw["latencies"])
+    raw["arrivals"] = {k: tuple(v) for k, v in raw.get("arrivals", {}).items()}
     raw |= {k: tuple(raw[k]) for k in ("waiting", "notes", "gone")}
     return State(**raw)
 

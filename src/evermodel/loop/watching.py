@@ -18,6 +18,7 @@ from evermodel.core.reading import as_path, check_file, collect, scan
 from evermodel.core.store import Card, Event, Store
 from evermodel.loop.home import card_of, champion_of, checked_name, now, open_home
 from evermodel.loop.versions import load_version
+from evermodel.loop.watch_certain import SILENT, arrived, as_read, clock, in_service, settled
 from evermodel.loop.watch_intake import take_rows
 from evermodel.loop.watch_labels import read_labels, take_labels, take_waiting
 from evermodel.loop.watch_look import looked_at
@@ -25,6 +26,7 @@ from evermodel.loop.watch_reference import watched_version
 from evermodel.loop.watch_result import Watching, monitored
 from evermodel.loop.watch_rows import DEFAULT_ROWS, Cut, look_into, parsed_window
 from evermodel.loop.watch_state import State, read_state, write_state
+from evermodel.loop.watch_suggest import asked_number, suggested
 
 LEAST, MOST = 1e-6, 0.2  # of the false-alarm rate
 
@@ -32,17 +34,20 @@ LEAST, MOST = 1e-6, 0.2  # of the false-alarm rate
 def watch(
     name: str, data: Any = None, *, labels: Any = None, window: str | None = None, version: str | None = None,
     id: str | None = None,  # noqa: A002
-    false_alarms: float | None = None, home: str | Path | None = None,
+    false_alarms: float | None = None, suggest: int | None = None, to: str | Path | None = None,
+    home: str | Path | None = None,
 ) -> Watching:  # fmt: skip
     """Take in rows in service (and labels that came late), and say how good the model is and what changed.
 
     ``data``: rows, with a column ``prediction`` (and ``p_CLASS``) or to be predicted; ``labels``: rows with the target,
     joined by an id column, or entity and time. A delivery taken in before changes nothing. Over the monitor's whole
-    life a false alarm has at most the chance ``false_alarms``. Raises BadData, NotFound; then nothing is changed.
+    life a false alarm has at most the chance ``false_alarms``. ``suggest`` writes so many rows, whose labels would tell
+    most, into the file ``to``; their labels are weighted back. Raises BadData, NotFound; then nothing is changed.
 
         $ evermodel watch churn march.parquet --labels answers.csv
     """
-    if data is None and labels is None:
+    asked_for = asked_number(suggest, to) if suggest is not None else None
+    if data is None and labels is None and suggest is None:
         raise AskedWrongly("There is nothing to watch.", "Give rows, or --labels FILE.")
     if false_alarms is not None and not LEAST <= false_alarms <= MOST:
         raise BadSetting(f"--false-alarms must be in [{LEAST}, {MOST}]. Got {false_alarms}.")
@@ -56,6 +61,8 @@ def watch(
     if labels is not None:
         for source in _sources(labels):
             write_state(store, name, partial(_with_labels, asked, source))
+    if suggest is not None and asked_for is not None:
+        write_state(store, name, partial(suggested, store, model.contract, suggest, asked_for))
     state = read_state(store, name)[0]
     shown = monitored(state) if state is not None else Monitored(name, card.version, model.contract.task, now())
     return Watching(shown, _opened(monitored(before) if before else None, shown))
@@ -100,7 +107,7 @@ def status(name: str, *, home: str | Path | None = None) -> Monitored:
     state = read_state(store, name)[0]
     if state is None:
         return Monitored(name, card.version, "", now(), notes=("nothing was watched yet",))
-    return monitored(state)
+    return monitored(as_read(state, clock()))
 
 
 def _sources(data: Any) -> list[Any]:
@@ -127,7 +134,20 @@ def _with_rows(asked: Asking, source: Any, old: State | None) -> tuple[State, li
     state, more = take_waiting(store, state, contract, cut)
     state = dataclasses.replace(state, batches={**state.batches, digest: "rows"})
     more.setdefault(state.version, set()).update(touched)
-    return looked_at(store, state, contract, more)
+    return _came(asked, old, state, more, "rows")
+
+
+def _came(
+    asked: Asking, old: State | None, state: State, touched: dict[str, set[str]], what: str
+) -> tuple[State, list[Event]]:
+    """The state looked at. A silence that this delivery ends was an alarm until now, seen or not."""
+    at = clock()
+    state, ended = settled(state, in_service(state), at, SILENT)
+    state = arrived(state, what, at)
+    if what == "rows" and state.counters.get("labels", 0) > (old.counters.get("labels", 0) if old else 0):
+        state = arrived(state, "labels", at)
+    state, more = looked_at(asked.store, state, asked.model.contract, touched)
+    return state, [*ended, *more]
 
 
 def _with_labels(asked: Asking, source: Any, old: State | None) -> tuple[State, list[Event]]:
@@ -139,7 +159,7 @@ def _with_labels(asked: Asking, source: Any, old: State | None) -> tuple[State, 
     cut = parsed_window(state.window or f"{DEFAULT_ROWS}rows")
     state, touched = take_labels(asked.store, state, asked.model.contract, labels, repeated, cut)
     state = dataclasses.replace(state, batches={**state.batches, digest: "labels"})
-    return looked_at(asked.store, state, asked.model.contract, touched)
+    return _came(asked, old, state, touched, "labels")
 
 
 def _cut(state: State, window: str | None, source: Any, model: Model, id_: str | None) -> State:
