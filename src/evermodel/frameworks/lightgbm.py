@@ -128,7 +128,7 @@ def fit(obj: Any, x: Any, y: Array, training: Training, *, fresh: bool) -> Any:
     rounds = training.epochs or (parent.rounds if fresh else max(1, round(FURTHER * parent.rounds)))
     booster = _trained(parent, x, y, training, told, rounds, fresh)
     classes = training.classes or parent.classes
-    return _from_text(_text(booster, parent.native), classes or None, rounds if fresh else parent.rounds)
+    return _from_text(_text(booster, parent.native), classes or None, rounds if fresh else parent.rounds, ours=True)
 
 
 def refit_leaves(obj: Any, x: Any, y: Array, *, decay: float) -> Any:
@@ -140,7 +140,7 @@ def refit_leaves(obj: Any, x: Any, y: Array, *, decay: float) -> Any:
     copy = _booster(to_text(parent.native))
     copy.params = parameters(parent.native, copy.params, Training(), y, x.shape[1])
     renewed = _tried(lambda: copy.refit(x, y, decay_rate=decay, validate_features=False))
-    return _from_text(_text(renewed, parent.native), parent.classes, parent.rounds)
+    return _from_text(_text(renewed, parent.native), parent.classes, parent.rounds, ours=True)
 
 
 def rounds(obj: Any) -> int:
@@ -183,7 +183,7 @@ def combined(objs: Sequence[Any], shares: Sequence[float]) -> Any:
     members = [_boosted(obj) for obj in objs]
     total = float(sum(shares))
     native = side_by_side([m.native for m in members], [float(share) / total for share in shares])
-    return _from_text(to_text(native).encode(), members[0].classes, max(m.rounds for m in members))
+    return _from_text(to_text(native).encode(), members[0].classes, max(m.rounds for m in members), ours=True)
 
 
 def _trained(
@@ -246,8 +246,8 @@ def _boosted(obj: Any) -> Boosted:
     return _from_text(obj.model_to_string().encode(), classes, None)
 
 
-def _from_text(data: bytes, classes: tuple[Any, ...] | None, rounds: int | None) -> Boosted:
-    native = parse(data)
+def _from_text(data: bytes, classes: tuple[Any, ...] | None, rounds: int | None, *, ours: bool = False) -> Boosted:
+    native = parse(data, ours=ours)
     return Boosted(_booster(data.decode()), native, classes, native.rounds if rounds is None else rounds)
 
 

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from evermodel.core.channels import Group
 from evermodel.core.errors import BadModel, MissingExtra, Unsafe
 from evermodel.core.files import write_whole
 from evermodel.core.framework import Needs
 from evermodel.core.space import Dimension, Values
 from evermodel.core.table import Array
 from evermodel.core.training import Training
-from evermodel.frameworks._torch import archive, fitting, modules, predicting, tuning
+from evermodel.frameworks._torch import archive, fitting, modules, predicting, pruning, tuning
 from evermodel.frameworks._torch import widening as _widening
 from evermodel.frameworks._torch.program import Graph, Program
 
@@ -181,6 +182,21 @@ def with_layers(obj: Any, layers: Sequence[tuple[Array, Array]]) -> Any:
         changed[weight] = torch.from_numpy(np.ascontiguousarray(kernel.T)).to(changed[weight].dtype)
         changed[bias] = torch.from_numpy(np.array(shift)).to(changed[bias].dtype)
     return dataclasses.replace(program, tensors=changed, memory={})
+
+
+def groups(obj: Any) -> list[Group]:
+    """Channels that can be taken out, each with what is coupled to it. Raises BadModel where there are none."""
+    return pruning.groups(_program(obj))
+
+
+def without(obj: Any, removed: Mapping[str, Array]) -> Any:
+    """A smaller program without these channels: group name -> positions."""
+    return pruning.without(_program(obj), removed)
+
+
+def masked(obj: Any, removed: Mapping[str, Array]) -> Any:
+    """The program in its old size with zeros for these channels' weights: no faster."""
+    return pruning.masked(_program(obj), removed)
 
 
 def _program(obj: Any) -> Program:

@@ -18,7 +18,7 @@ from evermodel.core.model import Model
 from evermodel.core.settings import read_settings
 from evermodel.core.store import Store
 from evermodel.core.training import Epoch, ignore_epoch
-from evermodel.loop._prune.points import Point, Points
+from evermodel.loop._prune.points import Point, Points, saves_when_compressed
 from evermodel.loop.challenge import Asked, challenge, fields_of
 from evermodel.loop.costs import compressed, costs_of
 from evermodel.loop.home import champion_of, open_home
@@ -144,7 +144,7 @@ def _judged(
     metric: str | None, margin: float,
 ) -> Pruned:  # fmt: skip
     point, made = points.tried[at]
-    packed = bool(getattr(plugs.module("pruners", points.way), "SAVES_WHEN_COMPRESSED", False))
+    packed = saves_when_compressed(points.way)
     before, after = costs_of([prepared.champion, made.model], prepared.judging.frame)
     if packed:
         before, after = compressed(before, prepared.champion), compressed(after, made.model)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
-import socket
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,6 +15,7 @@ import sqlalchemy as sa
 
 from evermodel.core.errors import BadSetting, Damaged, Moved, NotFound, OutOfSpace
 from evermodel.core.files import digest_file, disk_space, sync_file, sync_folder
+from evermodel.core.owners import is_gone, owner
 from evermodel.core.store import Card, Event, Move
 
 __all__ = ["SqlStore", "sql"]
@@ -89,9 +88,9 @@ class SqlStore:
         """An empty folder of our own; those of processes that died are removed."""
         staging = self.home / "staging"
         for left in staging.iterdir():
-            if _owner_is_dead(left.name):
+            if is_gone(left.name):
                 shutil.rmtree(left, ignore_errors=True)
-        folder = staging / f"{socket.gethostname()}~{os.getpid()}~{uuid.uuid4().hex}"
+        folder = staging / f"{owner()}~{uuid.uuid4().hex}"
         with disk_space(folder):
             folder.mkdir()
         return folder
@@ -251,20 +250,6 @@ def _move(db: sa.Connection, name: str, move: Move) -> None:
         db.execute(sa.insert(ALIASES).values(name=name, alias=move.alias, target=move.to))
     else:
         db.execute(sa.update(ALIASES).where(key).values(target=move.to))
-
-
-def _owner_is_dead(staged: str) -> bool:
-    host, _, rest = staged.partition("~")
-    pid = rest.partition("~")[0]
-    if host != socket.gethostname() or not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
 
 
 def _to_json(card: Card) -> str:

@@ -107,6 +107,18 @@ def run(graph: Graph, tensors: Mapping[str, Any], x: Any, *, training: bool = Fa
         raise BadModel(f"The program cannot be run ({type(error).__name__}: {str(error)[:200]}).") from None
 
 
+def values_of(graph: Graph, tensors: Mapping[str, Any], x: Any) -> Mapping[str, Any]:
+    """What stands behind every name of the graph for a batch x. Raises BadModel as ``run`` does."""
+    known = {name: tensors[key] for name, key in graph.bound.items()}
+    known[graph.x] = x
+    try:
+        for node in graph.nodes:
+            _call(node, graph, known, training=False)
+    except (RuntimeError, TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        raise BadModel(f"The program cannot be run ({type(error).__name__}: {str(error)[:200]}).") from None
+    return known
+
+
 def _call(node: Node, graph: Graph, known: dict[str, Any], training: bool) -> None:
     if not training and node.short.endswith("_") and node.reads() and node.reads()[0] in graph.bound:
         known[node.names[0]] = known[node.reads()[0]]  # counts batches: not while predicting

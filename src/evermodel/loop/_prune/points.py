@@ -8,14 +8,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from evermodel.core import plugs
 from evermodel.core.change import Context, Split
 from evermodel.core.ensemble import Ensemble
 from evermodel.core.errors import BadSetting
+from evermodel.core.judgement import Cost
 from evermodel.core.members import scorer, tuning_rows
 from evermodel.core.model import Model
+from evermodel.core.settings import settings_of
 from evermodel.core.training import Epoch, of_member
 from evermodel.loop.auto import Recipe
-from evermodel.loop.costs import costs_of
+from evermodel.loop.costs import compressed, costs_of
 from evermodel.loop.making import Made
 
 REPEATS = 5  # predictions that a point's latency is the median of; the winner's is measured anew
@@ -55,7 +58,7 @@ class Points:
         began, curve = time.monotonic(), list[Epoch]()
         model = self._pruned(ratio, curve, {})
         seconds = time.monotonic() - began
-        before, after = costs_of([self.parent, model], self.rows.frame, repeats=REPEATS)
+        before, after = self._costs(model)
         point = Point(
             ratio, after.latency / max(before.latency, 1e-9), after.size / before.size, self.score(model), seconds
         )
@@ -110,9 +113,16 @@ class Points:
         return tuple(dataclasses.replace(p, pareto=not beaten(p)) for p in sorted(found, key=lambda p: p.ratio))
 
     def _left(self, what: str, ratio: float) -> float:
-        model = self._pruned(ratio, [], {"recover": False})
-        before, after = costs_of([self.parent, model], self.rows.frame, repeats=REPEATS)
+        plug = plugs.function("pruners", self.way)
+        untrained = {"recover": False} if any(s.name == "recover" for s in settings_of(plug)) else {}
+        before, after = self._costs(self._pruned(ratio, [], untrained))
         return after.latency / max(before.latency, 1e-9) if what == "latency" else after.size / before.size
+
+    def _costs(self, model: Model) -> tuple[Cost, Cost]:
+        before, after = costs_of([self.parent, model], self.rows.frame, repeats=REPEATS)
+        if saves_when_compressed(self.way):
+            return compressed(before, self.parent), compressed(after, model)
+        return before, after
 
     def _pruned(self, ratio: float, curve: list[Epoch], more: Mapping[str, Any]) -> Model:
         """One model; of several that answer together, each by itself."""
@@ -131,3 +141,8 @@ class Points:
             whole = dataclasses.replace(member, contract=self.parent.contract)
             members.append(own.run("pruners", self.way, [whole], self.split, **told))
         return dataclasses.replace(self.parent, obj=dataclasses.replace(self.parent.obj, members=tuple(members)))
+
+
+def saves_when_compressed(way: str) -> bool:
+    """Whether all that this way saves is the size of compressed files."""
+    return bool(getattr(plugs.module("pruners", way), "SAVES_WHEN_COMPRESSED", False))

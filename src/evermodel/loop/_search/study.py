@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from evermodel.core.errors import MissingExtra
+from evermodel.core.owners import is_gone, owner
 from evermodel.core.searching import Trial
 from evermodel.core.space import Dimension, Space, Value, Values
 
@@ -52,7 +51,7 @@ class Study:
         """A trial of a point that the sampler chose."""
         self.study.sampler = sampler
         asked = self.study.ask({d.name: distribution(d) for d in self.space})
-        asked.set_user_attr("owner", _owner())
+        asked.set_user_attr("owner", owner())
         return asked, {d.name: _value(d, asked.params[d.name]) for d in self.space}
 
     def begin(self, values: Values) -> Any:
@@ -114,7 +113,7 @@ class Study:
     def _fail_orphans(self) -> None:
         """Trials whose process died in the middle count as failed; their points may be tried again."""
         for t in self._frozen():
-            if t.state.name == "RUNNING" and _is_dead(t.user_attrs.get("owner", "")):
+            if t.state.name == "RUNNING" and _abandoned(t.user_attrs.get("owner", "")):
                 self.study.tell(t.number, state=_optuna().trial.TrialState.FAIL)
 
 
@@ -160,21 +159,9 @@ def _state(trial: Trial) -> dict[str, Any]:
     return {"state": _optuna().trial.TrialState.FAIL} if trial.state == "failed" else {}
 
 
-def _owner() -> str:
-    return f"{socket.gethostname()}~{os.getpid()}"
-
-
-def _is_dead(owner: str) -> bool:
-    host, _, pid = owner.partition("~")
-    if host != socket.gethostname() or not pid.isdigit():
-        return not owner
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return int(pid) == os.getpid()  # our own number, of a process before us
+def _abandoned(said: str) -> bool:
+    """A trial whose process is gone; of our own name too: a study is opened before it begins a trial."""
+    return not said or said == owner() or is_gone(said)
 
 
 def _optuna() -> Any:

@@ -1,0 +1,91 @@
+"""Tuning again on newer rows: trials until within .005 of the best, cold against warm.
+
+    python bench/tune_warm.py [--streams electricity,bank_marketing,bike_sharing] [--seeds 3] [--trials 25]
+
+A LightGBM model is adopted and tuned on early blocks of a stream; then again on the next block ("mild") and on the
+newest ("strong"), once cold and once warm: beginning with what is deployed and what the earlier search found. Cold
+means that neither is known: the search begins with the values that LightGBM would take by itself. The best is the best
+of both searches. Prints the medians and each bar with PASS or FAIL.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+import numpy as np
+from stream_data import STREAMS, Stream
+from stream_models import deploy
+
+import evermodel
+
+NEAR = 0.005
+FIRST, NEXT, LAST = 1, 2, 7  # blocks: tuned on first, then on the next one or on one much later
+MOST = 3_000  # rows of a block that are used: the newest
+
+
+def trials_to(trials, score: float, skip_deployed: bool) -> int:
+    """How many points were trained until one is within .005 of the best."""
+    tried = [t for t in trials if not (skip_deployed and t.note)]
+    for count, t in enumerate(tried, 1):
+        if t.state == "whole" and t.score >= score - NEAR:
+            return count
+    return len(tried) + 1
+
+
+def one(stream: Stream, seed: int, trials: int) -> dict[str, tuple[int, int]]:
+    """(cold, warm) trials after mild and after strong drift."""
+    blocks = [b[-MOST:] for b in stream.blocks]
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        small = type(stream)(**{**vars(stream), "blocks": tuple(blocks)})
+        file = deploy(small, "lightgbm", seed, Path(folder))
+        told = {"data": blocks[0], "target": stream.target, "home": home, **stream.adopting}
+        evermodel.adopt(file, name="m", **told)
+        first = evermodel.tune("m", blocks[FIRST], trials=trials, seed=seed, home=home, finish=False)
+        if first.in_service == "v1":
+            evermodel.promote("m", first.challenger, home=home)
+        for drift, at in (("mild", NEXT), ("strong", LAST)):
+            runs = {}
+            for warm in (False, True):
+                copy = shutil.copytree(home, Path(folder) / f"{drift}{warm}")
+                runs[warm] = evermodel.tune(
+                    "m", blocks[at], trials=trials, seed=seed + 100, warm=warm, home=copy, finish=False
+                ).trials
+            best = max(t.score for r in runs.values() for t in r if t.state == "whole")
+            found[drift] = trials_to(runs[False], best, True), trials_to(runs[True], best, False)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--streams", default="electricity,bank_marketing,bike_sharing")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--trials", type=int, default=25)
+    given = parser.parse_args()
+    every: dict[str, list[tuple[int, int]]] = {"mild": [], "strong": []}
+    for name in given.streams.split(","):
+        for seed in range(given.seeds):
+            found = one(STREAMS[name](), seed, given.trials)
+            for drift, pair in found.items():
+                every[drift].append(pair)
+            print(
+                f"{name:<15}{seed}  " + "  ".join(f"{d}: cold {c}, warm {w}" for d, (c, w) in found.items()), flush=True
+            )
+    cold, warm = (float(np.median([p[i] for p in every["mild"]])) for i in (0, 1))
+    print(f"{'PASS' if warm <= 3 else 'FAIL'}  mild drift: median {warm:g} trials warm (bar 1 to 3), {cold:g} cold")
+    cold, warm = (float(np.median([p[i] for p in every["strong"]])) for i in (0, 1))
+    print(
+        f"{'PASS' if warm <= cold / 2 else 'FAIL'}  strong drift: median {warm:g} trials warm, {cold:g} cold (bar half)"
+    )
+
+
+if __name__ == "__main__":
+    main()
