@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from evermodel.core.errors import BadModel, BadSetting, MissingExtra, Unsafe
+from evermodel.core.errors import BadData, BadModel, BadSetting, MissingExtra, Unsafe
 from evermodel.core.files import write_whole
 from evermodel.core.framework import Needs, Task
 from evermodel.core.space import Dimension, Values
@@ -108,7 +108,15 @@ def needs(obj: Any) -> Needs:
 
 def predict(obj: Any, x: Any) -> Array:
     given = x if hasattr(obj, "feature_names_in_") or isinstance(x, np.ndarray) else x.to_numpy()
-    found = obj.predict_proba(given) if hasattr(obj, "classes_") else obj.predict(given)
+    try:
+        found = obj.predict_proba(given) if hasattr(obj, "classes_") else obj.predict(given)
+    except ValueError as error:
+        if "contains NaN" not in str(error):
+            raise
+        raise BadData(
+            f"The rows have missing values, and this {type(obj).__name__} takes none.",
+            "Fill or drop them, or put an imputer into the model's own pipeline.",
+        ) from error
     return np.asarray(found)
 
 
