@@ -18,6 +18,7 @@ from evermodel.core.training import Epoch, Training
 from evermodel.frameworks._pickled import SUFFIXES as PICKLES
 from evermodel.frameworks._pickled import names_package, unpickled
 from evermodel.frameworks._sklearn import pruning, tuning
+from evermodel.frameworks._sklearn.trees import check_trees
 
 EXTRA = "sklearn"
 # Types of scikit-learn's own that skops does not trust by itself, and whose construction runs no code of a stranger.
