@@ -44,6 +44,7 @@ class Dimension:
             found = [self.low * (self.high / self.low) ** a for a in at]
         else:
             found = [self.low + (self.high - self.low) * a for a in at]
+        found = [min(max(v, self.low), self.high) for v in found]  # rounding must not leave the range
         return tuple(dict.fromkeys(round(v) for v in found)) if self.kind == "int" else tuple(found)
 
     def as_json(self) -> Any:
