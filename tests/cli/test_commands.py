@@ -149,5 +149,6 @@ def test_help_has_an_example_and_says_where_things_are(name):
     answer = ask([name, "--help"], None)
     assert answer.code == 0
     assert f"evermodel {name}" in answer.out.split("Example:")[1]
+    assert "--json" in answer.out
     parts = getattr(app.commands[name], "commands", {})  # a group says it at each of its commands
     assert all("--json" in ask([name, *more, "--help"], None).out for more in ([[p] for p in parts] or [[]]))

@@ -26,6 +26,9 @@ FRAMEWORKS = (
     "numpy",
     "sqlalchemy",
 )
+ROOMS = (
+    "sources", "frameworks", "updates", "tuners", "pruners", "fusers", "metrics", "detectors", "gates", "stores",
+)  # fmt: skip
 FORBIDDEN = {"utils", "helpers", "common", "base", "manager", "util", "helper"}
 
 
@@ -64,14 +67,14 @@ def test_help_loads_nothing_heavy():
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("room", ["sources", "frameworks", "updates", "metrics", "detectors", "gates", "stores"])
+@pytest.mark.parametrize("room", ROOMS)
 def test_every_plug_imports_and_has_the_name_of_its_file(room):
     found = plugs.names(room)
     assert found
     for name in found:
         module = plugs.module(room, name)
         assert module.__doc__, f"{room}/{name} has no docstring"
-        if room in ("updates", "metrics", "gates", "stores"):
+        if room not in ("sources", "frameworks", "detectors"):
             assert callable(getattr(module, name))
 
 

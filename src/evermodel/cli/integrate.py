@@ -21,6 +21,8 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 def integrate() -> None:
     """Write configuration files, ready to load, for Prometheus, Alertmanager, Grafana or Nagios.
 
+    Each takes --to DIR, and --json for one document on stdout.
+
     \b
     Example:
       evermodel integrate prometheus --to monitoring

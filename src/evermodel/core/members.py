@@ -54,7 +54,7 @@ def tuning_rows(tuning: Table | None, least: int = 30) -> Table:
         raise NoData(
             f"Choosing among models needs at least {least} rows that none of them was trained on. "
             f"Got {0 if tuning is None else len(tuning)}.",
-            "Give labelled rows that came since: --data.",
+            "Give labelled rows that came since.",
         )
     return tuning
 

@@ -27,7 +27,7 @@ def prepare_unseen(store: Store, name: str, data: Any, accept: Collection[str], 
     past = memory.past(store, champion.contract)
     if past is None or len(past) < LEAST:
         raise NoData(f"Only {0 if past is None else len(past)} rows of {name} were kept out of training; {LEAST} are "
-                     "needed to choose and to judge.", "Give labelled rows that came since: --data.")  # fmt: skip
+                     "needed to choose and to judge.", "Give labelled rows that came since.")  # fmt: skip
     judged = np.random.default_rng(seed).permutation(len(past)) % 2 == 0
     kept = memory.rows(store, champion.contract)
     nothing = np.zeros(len(past), dtype=bool)
