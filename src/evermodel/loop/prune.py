@@ -37,6 +37,7 @@ class Pruned(Updated):
     """What pruning made, and what the judge said of it. ``latency``, ``size``: champion -> challenger."""
 
     ratio: float = float("nan")
+    base: float = float("nan")  # the champion's score on the rows to choose by
     tried: tuple[Point, ...] = ()  # by ratio; their latency and size are times the champion's
     latency: tuple[float, float] = (float("nan"), float("nan"))  # seconds a batch
     size: tuple[int, int] = (0, 0)  # bytes
@@ -160,7 +161,7 @@ def _judged(store: Store, prepared: Prepared, points: Points, order: Sequence[in
 
     def dressed(updated: Updated) -> Pruned:
         return Pruned(
-            **fields_of(updated), ratio=point.ratio, tried=points.points(),
+            **fields_of(updated), ratio=point.ratio, base=points.base, tried=points.points(),
             latency=(costs[0].latency, costs[1].latency),
             size=(costs[0].size, costs[1].size), compressed=saves_when_compressed(points.way),
         )  # fmt: skip
