@@ -30,6 +30,7 @@ import evermodel
 # What is deployed, on how many blocks it was trained, and how many blocks of new rows follow; the one after scores.
 KINDS = {"bank_marketing": ("lightgbm", 5, 3), "traffic_signs": ("keras", 2, 2)}
 TRIALS = 12
+SEARCHING = 300.0  # seconds at most, which is what ends the search of the CNN
 
 
 def one(name: str, goal: str, seed: int, reports: Path) -> list[tuple[bool, str]]:
@@ -42,7 +43,7 @@ def one(name: str, goal: str, seed: int, reports: Path) -> list[tuple[bool, str]
         home, file = Path(folder) / "home", deploy(stream, kind, seed, Path(folder))
         told = {"data": stream.blocks[0], "target": stream.target, "home": home, **stream.adopting}
         evermodel.adopt(file, name=name, **told)
-        done = evermodel.iterate(name, new, goal=goal, trials=TRIALS, seed=seed, home=home)
+        done = evermodel.iterate(name, new, goal=goal, trials=TRIALS, budget=SEARCHING / 0.7, seed=seed, home=home)
         print(done, flush=True)
         scores = [
             evermodel.evaluate(name, later, version=v, home=home).scores[stream.metric]

@@ -128,7 +128,8 @@ def predict(obj: Any, x: Any) -> Array:
 def fit(obj: Any, x: Any, y: Array, training: Training, *, fresh: bool) -> Any:
     """By its own optimizer (AdamW where none is known), 1e-3 and ten epochs unless told.
 
-    Not ``fresh``, it goes on with the optimizer's memory. ``fresh`` starts from new parameters drawn by their shapes. Same seed, same bits. Raises BadSetting, BadData.
+    Not ``fresh``, it goes on with the optimizer's memory; ``fresh`` starts from new parameters drawn by
+    their shapes. Same seed, same bits. Raises BadSetting, BadData.
     """
     return fitting.fit(_program(obj), x, y, training, fresh=fresh)
 

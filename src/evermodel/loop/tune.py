@@ -185,8 +185,9 @@ def _searched(runs: Runs, tuner: Any, told: Mapping[str, Any], prepared: Prepare
         warm_start(runs)
     tuner(runs, **told)
     best, all_trials = runs.best(), tuple(runs.trials())
-    if best is None:
-        why = next((t.note for t in all_trials if t.note), "there was no time for one")
+    asked = [t for t in all_trials if t.note != "as deployed"]
+    if best is None or (asked and all(t.state == "failed" for t in asked) and not runs.fits.out_of_time()):
+        why = next((t.note for t in all_trials if t.state == "failed" and t.note), "there was no time for one")
         raise BadSetting(
             f"No point of the space could be trained to the end ({why}).", "Give more time, or another space."
         )

@@ -14,7 +14,7 @@ from evermodel.core import plugs
 from evermodel.core.change import Context, Split
 from evermodel.core.ensemble import Ensemble
 from evermodel.core.errors import BadSetting
-from evermodel.core.framework import Weighted
+from evermodel.core.framework import Quantising, Weighted
 from evermodel.core.judgement import Cost
 from evermodel.core.members import scorer, tuning_rows
 from evermodel.core.model import Model
@@ -166,9 +166,16 @@ def _without_memory(model: Model) -> Model:
     plug = model.framework
     if not model.needs.network or not isinstance(plug, Weighted):
         return model
+    if isinstance(plug, Quantising) and plug.is_quantised(model.obj):  # made with none
+        return model
     return dataclasses.replace(model, obj=plug.with_weights(model.obj, plug.weights(model.obj)))
 
 
 def saves_when_compressed(way: str) -> bool:
     """Whether all that this way saves is the size of compressed files."""
     return bool(getattr(plugs.module("pruners", way), "SAVES_WHEN_COMPRESSED", False))
+
+
+def saves_size(way: str) -> bool:
+    """Whether size alone is what this way saves."""
+    return bool(getattr(plugs.module("pruners", way), "SAVES_SIZE", False))
