@@ -29,14 +29,23 @@ def with_fair_past(store: Store, prepared: Prepared, context: Context) -> Prepar
         return prepared
     if not at_adoption(prepared.past).any():
         return prepared
-    champion = prepared.champion
-    told = {"epochs": EPOCHS} if champion.needs.network else {}
-    try:
-        stood = dataclasses.replace(context, deadline=None).change("refit", [champion], Split(prepared.kept), **told)
-    except EvermodelError:
+    stood = _trained_without(prepared, context)
+    if stood is None:
         past = prepared.past.rows(~at_adoption(prepared.past))
         return dataclasses.replace(prepared, past=past if len(past) else None, remarks=(*prepared.remarks, LEFT_OUT))
     return dataclasses.replace(prepared, past_champion=stood, remarks=(*prepared.remarks, STOOD))
+
+
+def _trained_without(prepared: Prepared, context: Context) -> Model | None:
+    """The champion's recipe trained on the rows known before but the past ones; None where it cannot be."""
+    champion, kept = prepared.champion, prepared.kept
+    if kept is None or not len(kept):
+        return None
+    told = {"epochs": EPOCHS} if champion.needs.network else {}
+    try:
+        return dataclasses.replace(context, deadline=None).change("refit", [champion], Split(kept), **told)
+    except EvermodelError:
+        return None
 
 
 def past_answers(champion: Model, stood: Model | None, past: Table) -> Array:

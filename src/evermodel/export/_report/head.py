@@ -41,15 +41,18 @@ def _cheaper(result: Mapping[str, Any]) -> list[str]:
     found = []
     for key, more, less in (("latency", "faster", "slower"), ("size", "smaller", "larger")):
         if (pair := _pair(result, key)) is not None:
-            times, word = (pair[0] / pair[1], more) if pair[1] <= pair[0] else (pair[1] / pair[0], less)
+            before, after = pair
+            times, word = max(before, after) / min(before, after), more if after <= before else less
             found.append(f"as {'fast' if key == 'latency' else 'large'}" if times < 1.05 else f"{times:.2g}x {word}")
     return found
 
 
 def _pair(result: Mapping[str, Any], key: str) -> tuple[float, float] | None:
     given = result.get(key) or ()
-    there = len(given) == 2 and all(known(v) and v > 0 for v in given)
-    return (float(given[0]), float(given[1])) if there else None
+    if len(given) != 2 or not all(known(v) and v > 0 for v in given):
+        return None
+    before, after = given
+    return float(before), float(after)
 
 
 def _ms(value: float) -> str:
