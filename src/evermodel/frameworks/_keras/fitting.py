@@ -31,6 +31,7 @@ def fit(obj: Any, x: Any, y: Array, training: Training, *, fresh: bool) -> Any:
     if scheduled.asked(training) and len(inputs):
         scheduled.train(model, inputs, y, classes, training, training.epochs or EPOCHS, batch_size(training, len(x)))
         return model
+    copying.remember(model)
     if training.learning_rate is not None:
         model.optimizer.learning_rate = training.learning_rate
     weight = None if training.weight is None else np.asarray(training.weight, dtype=np.float32)
@@ -45,7 +46,7 @@ def _start(obj: Any, training: Training, fresh: bool) -> Any:
     if not fresh and not scheduled.asked(training):
         return copying.copy(obj, training.seed)
     model = copying.clone(obj, training.seed)
-    copying.compile_like(obj, model)
+    copying.compile_like(obj, model, build=not scheduled.asked(training))
     if fresh:
         _keep_normalisation(obj, model)
     else:
