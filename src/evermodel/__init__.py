@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from evermodel.loop.adopt import adopt as adopt
     from evermodel.loop.backup import backup as backup
     from evermodel.loop.backup import restore as restore
+    from evermodel.loop.doctor import doctor as doctor
     from evermodel.loop.fuse import fuse as fuse
     from evermodel.loop.gc import gc as gc
     from evermodel.loop.iterate import iterate as iterate
@@ -46,6 +47,7 @@ VERBS = {
     "gc": "loop.gc",
     "backup": "loop.backup",
     "restore": "loop.backup",
+    "doctor": "loop.doctor",
     "report": "export.report",
     "demo": "export.demo",
     "expose": "export.exposition",

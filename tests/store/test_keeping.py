@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import polars as pl
@@ -118,13 +117,17 @@ def test_gc_and_backup_while_another_process_writes(home, tmp_path):
     assert writer.stdout.readline()
     try:
         for number in range(4):
-            time.sleep(0.2)
-            evermodel.gc(home=home, grace=5)
+            orphan = home / "blobs" / "ab" / (f"{number}a" * 32)
+            orphan.parent.mkdir(exist_ok=True)
+            orphan.write_bytes(b"nobody's")
+            os.utime(orphan, (0, 0))
+            assert evermodel.gc(home=home, grace=60).blobs == 1
+            assert not orphan.exists()
             assert evermodel.backup(to=tmp_path / f"b{number}", home=home).lacking == ()
     finally:
         assert writer.poll() is None, "the writer failed"
         writer.kill()
-        assert writer.communicate()[0].count(b"\n") > 2, "it wrote little meanwhile"
+        assert writer.communicate()[0].count(b"\n") > 1, "it wrote nothing meanwhile"
     assert evermodel.restore(tmp_path / "b3", to=tmp_path / "other").lacking == ()
     for at in (home, tmp_path / "other"):
         works(at)

@@ -8,6 +8,7 @@ import click
 
 import evermodel
 from evermodel.cli.check import check
+from evermodel.cli.doctor import doctor
 from evermodel.cli.fuse import fuse
 from evermodel.cli.integrate import integrate
 from evermodel.cli.iterate import iterate
@@ -269,3 +270,4 @@ app.add_command(prune)
 app.add_command(gc)
 app.add_command(backup)
 app.add_command(restore)
+app.add_command(doctor)

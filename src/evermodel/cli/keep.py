@@ -14,7 +14,7 @@ from evermodel.cli.show import say
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
 
-def _age(context: Any, parameter: Any, value: str | None) -> float | None:
+def age(context: Any, parameter: Any, value: str | None) -> float | None:
     """90d, 12h, 30m, 2w, 45s -> seconds."""
     if value is None:
         return None
@@ -26,8 +26,8 @@ def _age(context: Any, parameter: Any, value: str | None) -> float | None:
 
 @click.command()
 @click.option("--keep-versions", type=int, help="Remove files of versions beyond the newest N of a model.")
-@click.option("--older-than", callback=_age, metavar="AGE", help="Remove files of versions older than this: 90d.")
-@click.option("--grace", callback=_age, metavar="AGE", default="24h", show_default=True,
+@click.option("--older-than", callback=age, metavar="AGE", help="Remove files of versions older than this: 90d.")
+@click.option("--grace", callback=age, metavar="AGE", default="24h", show_default=True,
               help="Leave what was written within this time: others may be at work.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say what would go; remove nothing.")
 @home_and_json

@@ -37,8 +37,9 @@ class BackedUp(Shown):
     lacking: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        return [f"{self.to}: {len(self.models)} models, {self.versions} versions, {self.events} events, "
-                f"{self.files} files, {self.bytes / 1e6:,.1f} MB", *(f"  lacks  {x}" for x in self.lacking)]  # fmt: skip
+        head = f"{self.to}: {len(self.models)} models, {self.versions} versions, {self.events} events, "
+        size = f"{self.files} files, {self.bytes / 1e6:,.1f} MB"
+        return [head + size, *(f"  lacks  {x}" for x in self.lacking)]
 
 
 @dataclass(frozen=True)
@@ -133,13 +134,13 @@ def restore(source: str | Path, *, to: str | Path) -> Restored:
     if home.exists() and (not home.is_dir() or {p.name for p in home.iterdir()} - {"store.toml"}):
         raise AskedWrongly(f"{home} is not an empty folder.", "Name a new one with --to.")
     home.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".restoring-", dir=home.parent) as scratch:
-        with archive.reading(Path(source).expanduser(), Path(scratch)) as folder:
-            rows, told = archive.read_rows(folder)
-            check_rows(rows)
-            store = open_home(home)
-            files, lacking = _put_back(store, rows, folder)
-            store.care.load(rows)
+    where = tempfile.TemporaryDirectory(prefix=".restoring-", dir=home.parent)
+    with where as scratch, archive.reading(Path(source).expanduser(), Path(scratch)) as folder:
+        rows, told = archive.read_rows(folder)
+        check_rows(rows)
+        store = open_home(home)
+        files, lacking = _put_back(store, rows, folder)
+        store.care.load(rows)
     models = tuple(sorted({r["name"] for r in rows["aliases"]}))
     return Restored(str(home), told.get("made", ""), models, len(rows["versions"]), files, lacking)
 

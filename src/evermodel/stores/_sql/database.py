@@ -86,7 +86,7 @@ class Database:
             return BadSetting(f"{self.shown} was in use by another for {PATIENCE} s.", "Run it again.")
         return Damaged(
             f"{self.shown} cannot be opened as a database ({said}).",
-            "Restore it from a backup: 'evermodel doctor --repair --from BACKUP'.",
+            "Restore it from a backup: 'evermodel doctor --repair'.",
         )
 
 
