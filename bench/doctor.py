@@ -1,9 +1,9 @@
-"""Twenty kinds of damage done on purpose to a real home: the doctor finds each, mends what can be mended, says what not.
+"""Damage done on purpose to a real home: the doctor finds each kind, mends what can be mended, says what cannot.
 
     python bench/doctor.py [--only WORD] [--load 30]
 
-The home holds a LightGBM model with updates and a monitor, keeps a second copy of its files, and has a backup. Each kind
-gets a copy of its own. "found": exit code 1 and a finding of the right check. "mended": with --repair, exit code 0 and
+The home holds a LightGBM model with an update and a monitor, keeps a second copy of its files, and has a backup. Each
+kind gets a copy of its own. "found": exit code 1 and a finding of the right check. "mended": with --repair, exit code 0 and
 equal predictions. Then a backup is taken while another process updates and watches for --load seconds, and restored
 into a fresh folder: predictions must be equal bit for bit.
 """

@@ -32,6 +32,8 @@ def aliases(patient: Patient) -> Iterator[Finding]:
                 continue  # its file is looked at by the check of files
             if VERSIONED.fullmatch(target) and target in cards and "removed" not in cards[target]["facts"]:
                 continue
+            if not VERSIONED.fullmatch(target) and alias not in ("champion", "waiting"):
+                continue  # what its owner noted there
             what = f"the {alias} points at {target[:20]}, which is not there"
             repair = f"evermodel doctor {name} --repair" if alias == "champion" else f"evermodel log {name}"
             yield Finding("names", what, f"{name} {alias}", "critical", repair)

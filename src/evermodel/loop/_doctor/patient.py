@@ -62,7 +62,7 @@ def examine(store: Store, asked: Asked) -> Patient:
 
 @contextmanager
 def whole_copy(patient: Patient, digest: str) -> Iterator[tuple[Path, str] | None]:
-    """A whole file with that hash and where it came from: elsewhere in the store, a second copy, the backup; or None."""
+    """A whole file with that hash and where it is from: elsewhere in the store, a second copy, the backup; or None."""
     for other in patient.pointed.sure:
         if other.digest == digest:
             at = _found(patient.store, other)

@@ -1,4 +1,4 @@
-"""The version in service loads in a clean process, answers its golden rows as it did, as fast and in as little memory."""
+"""The version in service loads in a clean process and answers its golden rows as it did, as fast, in as little memory."""
 
 from __future__ import annotations
 
