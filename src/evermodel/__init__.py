@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evermodel.loop.adopt import adopt as adopt
+    from evermodel.loop.backup import backup as backup
+    from evermodel.loop.backup import restore as restore
+    from evermodel.loop.doctor import doctor as doctor
     from evermodel.loop.fuse import fuse as fuse
+    from evermodel.loop.gc import gc as gc
     from evermodel.loop.iterate import iterate as iterate
     from evermodel.loop.look import log as log
     from evermodel.loop.look import models as models
@@ -40,6 +44,10 @@ VERBS = {
     "show": "loop.look",
     "log": "loop.look",
     "watch": "loop.watching",
+    "gc": "loop.gc",
+    "backup": "loop.backup",
+    "restore": "loop.backup",
+    "doctor": "loop.doctor",
     "report": "export.report",
     "demo": "export.demo",
     "expose": "export.exposition",

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from evermodel.core.upkeep import Upkeep
+
 
 @dataclass(frozen=True)
 class Card:
@@ -57,6 +59,7 @@ class Store(Protocol):
     """
 
     home: Path
+    care: Upkeep  # what gc, backup and the doctor ask
 
     def stage(self) -> Path: ...  # an empty folder of our own, on the store's disk
     def keep(self, staged: Path, /) -> str: ...  # a staged file becomes an immutable blob, named by its SHA-256

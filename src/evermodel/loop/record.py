@@ -38,7 +38,7 @@ def record(store: Store, prepared: Prepared, chosen: Standing, served: Made | No
         card = store.card(name, chosen.version)
     else:
         facts = {"figures": figures(chosen.scores, best.model.contract.classes)}
-        card = put_version(store, best.model, _card(prepared, best, chosen, result, facts))
+        card = put_version(store, best.model, _card(prepared, best, chosen, result, facts), prepared.new.frame)
     memory = _memory(store, prepared, chosen)
     # Where the champion stays, that is stated as well: a verdict against a former champion is void.
     to = card.version if decision == "promote" else was
