@@ -56,7 +56,7 @@ class Policy:
     back_off: str = "5 minutes"  # doubled after each failure
     timeout: str = "2 hours"
     notify: tuple[str, ...] = ("log",)
-    steps: tuple[str, ...] = ("intake", "look", "probation", "triggers")
+    steps: tuple[str, ...] = ("intake", "look", "score", "probation", "triggers")
 
     def __post_init__(self) -> None:
         for name in ("check", "update"):
@@ -144,5 +144,3 @@ def _typed(name: str, kind: str, value: Any) -> Any:
     if not isinstance(value, str):
         raise BadSetting(f"{name} must be text. Got {value!r}.", f'Write {name} = "…".')
     return value.strip()
-
-

@@ -15,36 +15,15 @@ import sqlalchemy as sa
 
 from evermodel.core.errors import BadSetting, Damaged, Moved, NotFound, OutOfSpace
 from evermodel.core.files import digest_file, disk_space, sync_file, sync_folder
+from evermodel.core.job import Done
 from evermodel.core.owners import is_gone, owner
 from evermodel.core.store import Card, Event, Move
+from evermodel.stores._sql.jobs import Jobs, finish
+from evermodel.stores._sql.tables import ALIASES, EVENTS, TABLES, VERSIONS
 
 __all__ = ["SqlStore", "sql"]
 
 JOURNAL = 65_536  # free bytes without which SQLite cannot open its journal
-TABLES = sa.MetaData()
-VERSIONS = sa.Table(
-    "versions",
-    TABLES,
-    sa.Column("name", sa.String(100), primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("card", sa.Text, nullable=False),
-)
-ALIASES = sa.Table(
-    "aliases",
-    TABLES,
-    sa.Column("name", sa.String(100), primary_key=True),
-    sa.Column("alias", sa.String(100), primary_key=True),
-    sa.Column("target", sa.String(200), nullable=False),
-)
-EVENTS = sa.Table(
-    "events",
-    TABLES,
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("name", sa.String(100), nullable=False, index=True),
-    sa.Column("kind", sa.String(40), nullable=False),
-    sa.Column("at", sa.String(40), nullable=False),
-    sa.Column("facts", sa.Text, nullable=False),
-)
 
 
 def sql(home: Path, /, *, url: str = "") -> SqlStore:
@@ -52,7 +31,7 @@ def sql(home: Path, /, *, url: str = "") -> SqlStore:
     return SqlStore(home, url)
 
 
-class SqlStore:
+class SqlStore(Jobs):
     """Versions are folders ``versions/NAME/vN``, made by one rename; rows and other blobs are named by their SHA-256.
 
     What a killed process leaves behind is never pointed at: a folder without a row is not a version, and is removed
@@ -205,9 +184,13 @@ class SqlStore:
         with self._reading() as db:
             return db.scalar(query)
 
-    def point(self, name: str, moves: Sequence[Move], events: Sequence[Event]) -> None:
-        """Moves names and appends events, all or nothing. Raises Moved where a name is not where it was expected."""
-        with self._writing() as db:
+    def point(self, name: str, moves: Sequence[Move], events: Sequence[Event], done: Done | None = None) -> None:
+        """Moves names, appends events and ends a job, all or nothing. Raises Moved where a name is not where it was
+        expected, LeaseLost where the job is no longer held.
+        """
+        with self._writing(name) as db:
+            if done is not None:
+                finish(db, done)
             for move in moves:
                 _move(db, name, move)
             for event in events:
@@ -222,7 +205,7 @@ class SqlStore:
         return [Event(r.name, r.kind, r.at, json.loads(r.facts), r.number) for r in rows]
 
     @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
+    def _writing(self, key: str = "") -> Iterator[sa.Connection]:
         try:
             with disk_space(self.home), self._engine.begin() as db:
                 yield db
