@@ -17,6 +17,7 @@ import polars as pl
 from evermodel.core.store import Store
 
 ALIAS = "maintenance"
+SHRUNK = 0.5  # a gain below that share of the first one
 KEPT = 500  # deliveries and reports that are kept
 
 
@@ -113,6 +114,11 @@ def put_rows(store: Store, frame: pl.DataFrame, at: float, *, late: bool = False
 def get_rows(store: Store, parts: tuple[Rows, ...]) -> pl.DataFrame:
     """The rows of several deliveries, oldest first."""
     return pl.concat([pl.read_parquet(store.blob(p.blob)) for p in parts], how="diagonal_relaxed")
+
+
+def shrinks(gains: tuple[float, ...]) -> bool:
+    """Whether full trainings win less and less: retraining alone no longer helps, other hyperparameters may."""
+    return len(gains) >= 3 and max(gains[-2:]) < SHRUNK * max(gains[0], 1e-9)
 
 
 def _from_json(raw: dict[str, Any]) -> Remembered:

@@ -127,7 +127,7 @@ class Ends:
         outcome = {
             **turn.facts, "said": [*turn.said, *verdict.facts["reasons"], *words], "decision": verdict.kind,
             "version": version, "change": verdict.facts["change"], "compute_seconds": seconds,
-            "training_seconds": verdict.facts["seconds"],
+            "training_seconds": verdict.facts["training_processor_seconds"],
         }  # fmt: skip
         moves = [*moves, Move(ALIAS, keep(turn.store, memory), turn.digest)]
         others = [e for e in events if e.kind not in KINDS.values()]
@@ -137,10 +137,10 @@ class Ends:
         turn, known = self.turn, sum(b.n_rows for b in read_memory(self.turn.store, self.turn.name).blocks)
         rows = memory.rows_ready if self.way.name == "light" else known + memory.rows_ready
         home: Any = turn.store
-        alarms = {key(a): self.way.name for a in status(turn.name, home=home).open}
+        alarms = {key(a): _heavier(memory, key(a), self.way.name) for a in status(turn.name, home=home).open}
         memory = memory.heavier(month_of(turn.now), seconds)
         memory = dataclasses.replace(
-            memory, ready=(), updated=turn.now, starved=False, answered={**memory.answered, **alarms},
+            memory, ready=(), updated=turn.now, starved=False, answered=alarms,
             rates={**memory.rates, self.way.name: seconds / max(rows, 1)},
         )  # fmt: skip
         if self.way.name == "light":
@@ -150,6 +150,12 @@ class Ends:
         won = 100.0 * sign * float(gain.get("difference") or 0.0)
         gains = (*memory.gains, won) if math.isfinite(won) else memory.gains
         return dataclasses.replace(memory, full=turn.now, full_rows=rows, gains=gains[-12:])
+
+
+def _heavier(memory: Remembered, alarm: str, way: str) -> str:
+    """The heaviest way by which an alarm was answered so far."""
+    before = memory.answered.get(alarm, way)
+    return max(before, way, key=("light", "lean", "tune").index)
 
 
 def against_policy(turn: Turn, version: str, facts: Mapping[str, Any]) -> list[str]:

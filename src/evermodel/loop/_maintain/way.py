@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from evermodel.loop._maintain.memory import Remembered
+from evermodel.loop._maintain.memory import Remembered, shrinks
 from evermodel.loop._maintain.turn import Turn
 from evermodel.loop.memory import read_memory
 
 DAY = 86_400.0
-SHRUNK = 0.5  # a gain below that share of the first ones: retraining alone no longer helps
 TRIALS = 12
 
 
@@ -50,7 +49,7 @@ def expected(memory: Remembered, name: str, known: int, new: int) -> float:
 
 def _asked(turn: Turn, memory: Remembered, known: int, trained: int) -> tuple[str, str]:
     still = "still open after" in turn.job.why
-    if still and _shrinks(memory.gains):
+    if still and shrinks(memory.gains):
         return "tune", "gains of full trainings shrink, and the alarm stays open"
     if still:
         return "lean", "a light update did not close the alarm"
@@ -59,7 +58,3 @@ def _asked(turn: Turn, memory: Remembered, known: int, trained: int) -> tuple[st
     if trained and known + memory.rows_ready >= turn.policy.growth * trained:
         return "lean", f"{known + memory.rows_ready:,} rows are known, {trained:,} when last trained in full"
     return "light", "nothing asks for a full training"
-
-
-def _shrinks(gains: tuple[float, ...]) -> bool:
-    return len(gains) >= 3 and max(gains[-2:]) < SHRUNK * max(gains[0], 1e-9)

@@ -10,6 +10,7 @@ from typing import Any
 from evermodel.core.comparing import DEFAULT_METRIC
 from evermodel.core.job import Job
 from evermodel.core.monitoring import Alarm, Monitored
+from evermodel.loop._maintain.memory import shrinks
 from evermodel.loop._maintain.turn import Turn
 from evermodel.loop.home import champion_of
 from evermodel.loop.watching import status
@@ -60,10 +61,12 @@ def nothing(seen: Seen) -> Iterator[str]:
 def quality(seen: Seen) -> Iterator[str]:
     for alarm in seen.alarms("quality"):
         yield f"the model errs more since {alarm.since} ({alarm.cause}; e-value {alarm.evidence:.3g})"
-    again = [a for a in seen.monitored.open if a.name == "quality" and not seen.alarms("quality")]
-    for alarm in again:
-        if seen.turn.memory.answered.get(key(alarm)) in ("light", "lean") and seen.turn.now > seen.turn.memory.updated:
-            yield f"the alarm of {alarm.subject} since {alarm.since} is still open after a light update"
+    memory = seen.turn.memory
+    heavier = {"light": "a light update", "lean": "a full training" if shrinks(memory.gains) else ""}
+    for alarm in seen.monitored.open:
+        after = heavier.get(memory.answered.get(key(alarm), ""), "")
+        if alarm.name == "quality" and after and seen.turn.now > memory.updated:
+            yield f"the alarm of {alarm.subject} since {alarm.since} is still open after {after}"
 
 
 def drift(seen: Seen) -> Iterator[str]:
