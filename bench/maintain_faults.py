@@ -1,4 +1,4 @@
-"""What goes wrong in a year: faults drawn with a seed, done to the files that are delivered or to the process itself."""
+"""What goes wrong in a year: faults drawn with a seed, done to the files that are delivered or to the process."""
 
 from __future__ import annotations
 

@@ -4,12 +4,12 @@
 
 Each week its rows are delivered as a file, without labels; the labels come a week later, joined by an id. ``evermodel
 maintain`` runs once a week with a policy of a few words (``check`` a week, ``update`` two weeks). Faults of seven kinds
-(bench/maintain_faults.py): one process is really killed (-9) while it maintains, one finds its disk full (a limit on the size of
-files). Beside it: never updated; the calendar (refit on all that was delivered, every four weeks, without a judge; under
-the same faults, and without any); an oracle (refit on all rows of the past every week, labels at once, no faults).
-Scores are on each week's true rows, in points, mean of four-week stretches. Compute: processor seconds of training,
-and of everything. Wrong promotions that stay: in the four weeks after it, and
-again in the four after those, what serves is beyond doubt more than a point worse than what it replaced.
+(bench/maintain_faults.py); a process that maintains is really killed (-9), another finds its disk full (a limit on the
+size of files). Beside it: never updated; the calendar (refit on all that was delivered, every four weeks, without a
+judge; under the same faults, and without any); an oracle (refit on all rows of the past every week, labels at once, no
+faults). Scores are on each week's true rows, in points, mean of four-week stretches. Compute: processor seconds of
+training, and of everything. Wrong promotions that stay: in the four weeks after it, and again in the four after those,
+what serves is beyond doubt more than a point worse than what it replaced.
 """
 
 from __future__ import annotations
@@ -299,8 +299,8 @@ def shown(name: str, f: dict[str, float]) -> int:
         f"{'PASS' if passed else 'FAIL'}  {name:<15} maintained {f['maintained']:6.2f}  calendar {f['calendar']:6.2f} "
         f"(no faults {f['clean calendar']:6.2f})  never {f['never']:6.2f}  oracle {f['oracle']:6.2f} | training "
         f"{f['training']:5.1f} s, calendar {f['calendar training']:5.1f} s: x{share:.2f}; all update jobs "
-        f"{f['update jobs']:.0f} s, with watching and checks {f['everything']:.0f} s | {f['promotions']:.0f} promotions, "
-        f"{f['wrong']:.0f} wrong ones stayed {f['ways']}", flush=True,
+        f"{f['update jobs']:.0f} s, with watching and checks {f['everything']:.0f} s | {f['promotions']:.0f} "
+        f"promotions, {f['wrong']:.0f} wrong ones stayed {f['ways']}", flush=True,
     )  # fmt: skip
     return not passed
 

@@ -116,6 +116,14 @@ def get_rows(store: Store, parts: tuple[Rows, ...]) -> pl.DataFrame:
     return pl.concat([pl.read_parquet(store.blob(p.blob)) for p in parts], how="diagonal_relaxed")
 
 
+def blobs(store: Store, name: str) -> set[str]:
+    """All blobs that maintenance of a model points at: what may not be collected."""
+    remembered, digest = read(store, name)
+    parts = (*remembered.ready, *remembered.waiting, *remembered.strangers)
+    named = (digest, store.at(name, "policy"), remembered.known, *(p.blob for p in parts))
+    return {b for b in named if b}
+
+
 def shrinks(gains: tuple[float, ...]) -> bool:
     """Whether full trainings win less and less: retraining alone no longer helps, other hyperparameters may."""
     return len(gains) >= 3 and max(gains[-2:]) < SHRUNK * max(gains[0], 1e-9)

@@ -4,48 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import AbstractContextManager
 from typing import Any
 
 import sqlalchemy as sa
 
 from evermodel.core.errors import LeaseLost
 from evermodel.core.job import ENDED, Done, Job
-from evermodel.stores._sql.tables import TABLES
+from evermodel.stores._sql.database import Database
+from evermodel.stores._sql.tables import JOBS
 
-JOBS = sa.Table(
-    "jobs",
-    TABLES,
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("name", sa.String(100), nullable=False),
-    sa.Column("kind", sa.String(40), nullable=False),
-    sa.Column("due", sa.String(40), nullable=False),
-    sa.Column("why", sa.Text, nullable=False),
-    sa.Column("state", sa.String(10), nullable=False, index=True),
-    sa.Column("owner", sa.String(200), nullable=False),
-    sa.Column("until", sa.Float, nullable=False),
-    sa.Column("after", sa.Float, nullable=False),
-    sa.Column("fence", sa.Integer, nullable=False),
-    sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("progress", sa.Text, nullable=False),
-    sa.Column("outcome", sa.Text, nullable=False),
-    sa.UniqueConstraint("name", "kind", "due"),
-)
 LEASING = "~jobs"  # the key of the lock under which jobs are handed out; no model can be called so
 
 
 class Jobs:
     """The part of a store that hands out work. Times are Unix seconds by the caller's clock."""
 
-    def _writing(self, key: str = "") -> AbstractContextManager[sa.Connection]:
-        raise NotImplementedError
-
-    def _reading(self) -> AbstractContextManager[sa.Connection]:
-        raise NotImplementedError
+    _database: Database
 
     def add_jobs(self, jobs: Iterable[Job], /) -> int:
         """Adds those that are not there yet, by their key; returns how many were new."""
-        with self._writing(LEASING) as db:
+        with self._database.writing(LEASING) as db:
             return sum(add(db, job) for job in jobs)
 
     def jobs(self, name: str | None = None, /, *, states: Collection[str] = ()) -> list[Job]:
@@ -55,7 +33,7 @@ class Jobs:
             query = query.where(JOBS.c.name == name)
         if states:
             query = query.where(JOBS.c.state.in_(tuple(states)))
-        with self._reading() as db:
+        with self._database.reading() as db:
             return [_job(row) for row in db.execute(query).mappings()]
 
     def lease(
@@ -66,7 +44,7 @@ class Jobs:
         One job a model at a time. A job whose worker's lease ended is taken over; after ``most`` workers were lost
         with it, it is dead.
         """
-        with self._writing(LEASING) as db:
+        with self._database.writing(LEASING) as db:
             rows = [_job(r) for r in db.execute(sa.select(JOBS).where(JOBS.c.state.in_(("due", "running")))).mappings()]
             busy = {j.name for j in rows if j.state == "running" and j.until > at}
             free = [j for j in rows if j.name not in busy and j.after <= at and (names is None or j.name in names)]
@@ -84,20 +62,20 @@ class Jobs:
 
     def beat(self, job: Job, /, *, until: float, progress: str = "") -> None:
         """Says that the worker lives, and how far it is. Raises LeaseLost."""
-        with self._writing(LEASING) as db:
+        with self._database.writing(LEASING) as db:
             said = {"progress": progress} if progress else {}
             held(db, job, until=until, **said)
 
     def fail(self, job: Job, outcome: Mapping[str, Any], /, *, after: float | None) -> None:
         """Ends an attempt: again from ``after`` on, or (None) never: dead. Raises LeaseLost."""
         state = {"state": "dead"} if after is None else {"state": "due", "after": after}
-        with self._writing(LEASING) as db:
+        with self._database.writing(LEASING) as db:
             held(db, job, owner="", until=0.0, outcome=json.dumps(dict(outcome)), **state)
 
     def revive(self, name: str, /) -> int:
         """Dead jobs of a model are due again, with all their attempts; returns how many."""
         dead = (JOBS.c.name == name) & (JOBS.c.state == "dead")
-        with self._writing(LEASING) as db:
+        with self._database.writing(LEASING) as db:
             return db.execute(sa.update(JOBS).where(dead).values(state="due", attempts=0, after=0.0)).rowcount
 
 
