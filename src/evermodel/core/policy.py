@@ -115,10 +115,12 @@ def read_policies(file: Path) -> dict[str, dict[str, Any]]:
         if key != "models":
             raise _unknown(key, ["models"], f"{file} holds tables [models.NAME].")
     models = raw.get("models", {})
-    for name, table in models.items() if isinstance(models, dict) else ():
+    if not isinstance(models, dict):
+        raise BadSetting(f"models in {file} must be tables [models.NAME]. Got {models!r}.")
+    for name, table in models.items():
         if not isinstance(table, dict):
             raise BadSetting(f"[models.{name}] must be a table. Got {table!r}.")
-    return dict(models)
+    return models
 
 
 def _unknown(key: str, known: list[str], hint: str = "") -> BadSetting:
