@@ -32,7 +32,7 @@ def of(done, kind):
 
 
 def test_a_week_passes_and_the_model_is_better(place):
-    place.police(every="week")
+    place.police(every="week", growth=10)
     place.deliver("a.csv", 600, angle=0.8)
     first = place.maintain()
     assert [(j.kind, j.state) for j in first.jobs] == [("check", "done")], first

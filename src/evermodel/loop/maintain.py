@@ -45,12 +45,13 @@ class Maintained(Shown):
 
 def maintain(
     names: Sequence[str] | str = (), *, dry_run: bool = False, home: str | Path | None = None,
-    clock: Clock = clocks.wall, on_job: Callable[[Report], None] = lambda report: None,
+    clock: Clock = clocks.wall, lease: float = LEASE, on_job: Callable[[Report], None] = lambda report: None,
 ) -> Maintained:  # fmt: skip
     """Do what is due for these models (default: all that have a policy), and return what was done.
 
     Any number of processes may do so at once, on one home: each due job is done by one of them. ``clock`` says what
-    time it is; nothing sleeps. ``dry_run`` tells what is due and does nothing. Raises NotFound, AskedWrongly.
+    time it is; nothing sleeps. ``lease``: seconds after which a silent worker's job is taken over. ``dry_run`` tells
+    what is due and does nothing. Raises NotFound, AskedWrongly.
 
         $ evermodel maintain churn --once
     """
@@ -68,9 +69,9 @@ def maintain(
         worker = f"{owner()}~{os.getpid()}~{uuid.uuid4().hex[:8]}"
         while len(reports) < MOST:
             most = max((policy_of(store, n)[0].retries for n in models), default=0) + 1
-            job = store.lease(worker, at=clocks.seconds(), seconds=LEASE, names=models, most=most)
+            job = store.lease(worker, at=clocks.seconds(), seconds=lease, names=models, most=most)
             if job is None:
                 break
-            reports.append(run(store, policy_of(store, job.name)[0], job))
+            reports.append(run(store, policy_of(store, job.name)[0], job, lease))
             on_job(reports[-1])
     return Maintained(at, tuple(reports))

@@ -46,11 +46,11 @@ class Report:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def run(store: Store, policy: Policy, job: Job) -> Report:
+def run(store: Store, policy: Policy, job: Job, lease: float = LEASE) -> Report:
     """One leased job, from its first step to the transaction that ends it. Raises nothing: a failure is a report."""
     began = time.process_time()
     try:
-        with _alive(store, job, policy) as progress:
+        with _alive(store, job, policy, lease) as progress:
             guarded = fenced(store, job)
             turn = Turn(guarded, policy, job, clock.seconds(), *read(store, job.name), progress)
             turn = turn if job.kind == "update" else _checked(turn)
@@ -101,16 +101,16 @@ def _report(
 
 
 @contextmanager
-def _alive(store: Store, job: Job, policy: Policy) -> Iterator[Callable[[str], None]]:
+def _alive(store: Store, job: Job, policy: Policy, lease: float) -> Iterator[Callable[[str], None]]:
     """Renews the lease from a thread of its own until the job's time is over; then the job is interrupted."""
     ended, said = threading.Event(), [""]
     limit = time.monotonic() + policy.seconds("timeout")
     asked = clock.current()
 
     def beat() -> None:
-        while not ended.wait(LEASE / 3) and time.monotonic() < limit:
+        while not ended.wait(lease / 3) and time.monotonic() < limit:
             with suppress(EvermodelError):
-                store.beat(job, until=asked().timestamp() + LEASE, progress=said[0])
+                store.beat(job, until=asked().timestamp() + lease, progress=said[0])
 
     def progress(words: str) -> None:
         said[0] = words
