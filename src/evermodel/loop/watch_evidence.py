@@ -61,18 +61,18 @@ def _of_column(
 ) -> Iterator[Subject]:
     """Drift, missing values, and values that the reference rows do not know. Clumped rows count for fewer."""
     r = watched.columns[name]
-    many = r.effective(float(np.median([c.rows for c in counted])))
-    known = (r.rows + 0.5) / many
+    usual = float(np.median([c.rows for c in counted]))
+    many, bursts = r.effective(usual), r.effective(usual, missing=True)
     bins = r.coarse(np.stack([c.bins for c in counted])) / many
     gaps = np.maximum(r.coarse(np.asarray(r.gaps)) / many, 0.5)
     yield Subject(f"drift:{name}", "drift", name, keys, bins, gaps, SHARES["drift"] * each, False)
-    missing = np.array([(c.missing, c.rows - c.missing) for c in counted]) / many
-    was = np.array([r.missing / many + 0.5, known])
+    missing = np.array([(c.missing, c.rows - c.missing) for c in counted]) / bursts
+    was = np.array([r.missing / bursts + 0.5, (r.rows + 0.5) / bursts])
     yield Subject(f"missing:{name}", "missing", name, keys, missing, was, SHARES["missing"] * each, True)
     kind = "range" if r.kind == "number" else "unseen"
     odd = np.array([c.outside if kind == "range" else c.unseen for c in counted])
     both = np.column_stack([odd, [c.bins.sum() for c in counted] - odd]) / many
-    was = np.array([_odd(watched, name), known])
+    was = np.array([_odd(watched, name), (r.rows + 0.5) / many])
     yield Subject(f"{kind}:{name}", kind, name, keys, both, was, SHARES[kind] * each, True)
 
 
@@ -92,16 +92,19 @@ def _answers(watched: Watched, looks: list[Look], mature: set[str]) -> Iterator[
             if PREDICTION in k.columns
         ]
         if of:
-            bins = said.coarse(np.stack([c.bins for _, c in of]))
-            yield Subject("drift:prediction", "drift", PREDICTION, tuple(k for k, _ in of), bins, np.asarray(learnt),
+            many = said.effective(float(np.median([c.rows for _, c in of])))
+            bins = said.coarse(np.stack([c.bins for _, c in of])) / many
+            was = np.maximum(np.asarray(learnt) / many, 0.5)
+            yield Subject("drift:prediction", "drift", PREDICTION, tuple(k for k, _ in of), bins, was,
                           SHARES["prediction"], False)  # fmt: skip
     for metric, field in (("accuracy", "errors"), ("loss", "large")):
         key = f"quality:{metric}"
         ripe = [k for k in _after(looks, watched, key) if k.labelled and k.key in mature]
         if key in watched.learnt and ripe:
-            wrong = np.array([(getattr(k, field), k.labelled - getattr(k, field)) for k in ripe])
-            yield Subject(key, "quality", metric, tuple(k.key for k in ripe), wrong, np.asarray(watched.learnt[key]),
-                          SHARES[metric], True)  # fmt: skip
+            many = 1.0 + watched.clumped.get(key, 0.0) * float(np.median([k.labelled for k in ripe]))
+            wrong = np.array([(getattr(k, field), k.labelled - getattr(k, field)) for k in ripe]) / many
+            was = np.maximum(np.asarray(watched.learnt[key]) / many, 0.5)
+            yield Subject(key, "quality", metric, tuple(k.key for k in ripe), wrong, was, SHARES[metric], True)
 
 
 def _after(looks: list[Look], watched: Watched, key: str) -> list[Look]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from evermodel.core.clumping import clumping_of
 from evermodel.core.model import Model
-from evermodel.core.reference import ColumnReference, column_reference, references
+from evermodel.core.reference import ColumnReference, references
 from evermodel.core.sampling import spread_rows
 from evermodel.core.store import Card, Store
 from evermodel.core.table import Array, Table
@@ -33,13 +34,14 @@ def watched_version(store: Store, card: Card, model: Model) -> Watched:
     columns = references(frame, names)
     asked = Table(spread_rows(frame.lazy(), frame.height, ASKED), table.roles)
     p, y = model.predict(asked.frame), model.target(asked)
-    said = column_reference(prediction_series(p, model.contract.classes))
-    if said is not None:
-        columns[PREDICTION] = said
+    columns |= references(prediction_series(p, model.contract.classes).to_frame(), [PREDICTION])
     usable = np.isfinite(y)
     loss = losses(y[usable], p[usable])
     edge = float(np.quantile(loss, LARGE)) if len(loss) >= 10 else float("nan")
-    return Watched(card.version, columns, dependence(model, asked, names), edge, _judged(card))
+    clumped = {"quality:loss": clumping_of(loss > edge)}
+    if p.ndim == 2:
+        clumped["quality:accuracy"] = clumping_of(p[usable].argmax(axis=1) != y[usable])
+    return Watched(card.version, columns, dependence(model, asked, names), edge, clumped, _judged(card))
 
 
 def newest_rows(store: Store, name: str, model: Model) -> Table | None:

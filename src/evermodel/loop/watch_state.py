@@ -82,6 +82,7 @@ class Watched:
     columns: Mapping[str, ColumnReference] = field(default_factory=dict)
     matters: Mapping[str, float] = field(default_factory=dict)  # column -> loss of score without it, in its noise
     loss_edge: float = float("nan")  # four fifths of the reference rows have a smaller loss
+    clumped: Mapping[str, float] = field(default_factory=dict)  # "quality:loss" -> excess variance a row
     learnt: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # subject -> reference from its first looks
     learnt_until: Mapping[str, str] = field(default_factory=dict)  # subject -> key of the last of those looks
     looks: Mapping[str, Look] = field(default_factory=dict)
