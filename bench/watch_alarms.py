@@ -21,7 +21,7 @@ import peers
 import polars as pl
 from stream_data import read
 
-from evermodel.core.clumping import clumping_of
+from evermodel.core.clumping import clumping_besides_a_step
 from evermodel.core.evidence import drift_path, rise_evidence, rise_path
 from evermodel.core.reference import (
     ColumnReference,
@@ -32,7 +32,7 @@ from evermodel.core.reference import (
     references,
 )
 from evermodel.loop.watch_evidence import BASELINE, SHARES, learn_baselines, log_level, subjects
-from evermodel.loop.watch_reference import LARGE, PREDICTION, losses, prediction_series
+from evermodel.loop.watch_reference import LARGE, PREDICTION, losses, prediction_series, quality_clumping
 from evermodel.loop.watch_rows import DEFAULT_ROWS
 from evermodel.loop.watch_state import Look, Watched
 
@@ -116,14 +116,84 @@ def drift_delay(streams: int = 200) -> None:
 
 
 def _delay(seed: int, shift: float, scale: float, quiet: int, level: float) -> float:
-    rng = np.random.default_rng(seed)
-    reference = number_reference("x", rng.standard_normal(REFERENCE))
-    x = rng.standard_normal(((quiet + 60), ROWS))
-    x[quiet:] = x[quiet:] * scale + shift
-    bins = reference.coarse(np.stack([count_numbers(row, reference).bins for row in x]))
-    gaps = reference.coarse(np.asarray(reference.gaps))
+    known, x = _column(seed, shift, scale, quiet)
+    reference = references(pl.DataFrame({"x": known}), ["x"])["x"]
+    many = reference.effective(ROWS)
+    bins = reference.coarse(np.stack([count_numbers(row, reference).bins for row in x])) / many
+    gaps = np.maximum(reference.coarse(np.asarray(reference.gaps)) / many, 0.5)
     found = np.flatnonzero(drift_path(bins, gaps)[quiet:] >= level)
     return found[0] + 1.0 if len(found) else np.inf
+
+
+def _column(seed: int, shift: float, scale: float, quiet: int) -> tuple[np.ndarray, np.ndarray]:
+    """Reference rows (n,) of a column, and looks (T, rows) of which those after ``quiet`` have drifted."""
+    rng = np.random.default_rng(seed)
+    known, x = rng.standard_normal(REFERENCE), rng.standard_normal(((quiet + 60), ROWS))
+    x[quiet:] = x[quiet:] * scale + shift
+    return known, x
+
+
+NANNYML_DELAY = """
+import sys, warnings; warnings.filterwarnings("ignore")
+import numpy as np, pandas as pd, nannyml as nml
+told = np.load(sys.argv[1]); methods = ["kolmogorov_smirnov", "jensen_shannon"]
+for name in [k for k in told.files if k.startswith("x ")]:
+    known, x = told["known"], told[name]; streams = x.shape[0]
+    ref = pd.DataFrame(known.T, columns=[f"s{i}" for i in range(streams)])
+    cur = pd.DataFrame(x.reshape(streams, -1).T, columns=ref.columns)
+    c = nml.UnivariateDriftCalculator(column_names=list(ref.columns), continuous_methods=methods, chunk_size=500)
+    res = c.fit(ref).calculate(cur).filter(period="analysis").to_df()
+    for m in methods:
+        a = np.stack([res[(f, m, "alert")].values for f in ref.columns]); quiet = 20
+        late = np.where(a[:, quiet:].any(1), a[:, quiet:].argmax(1) + 1.0, np.inf)
+        print(name[2:] + "|NannyML " + m, np.median(late), a[:, :quiet].any(1).mean())
+for name in [k for k in told.files if k.startswith("e ")]:
+    e = told[name]; late, early, quiet = [], [], 3
+    for row in e:
+        f = pd.DataFrame({"y": np.zeros(len(row), int), "p": row, "s": row.astype(float)})
+        c = nml.PerformanceCalculator(problem_type="classification_binary", y_true="y", y_pred="p", y_pred_proba="s",
+            metrics=["accuracy"], chunk_size=500).fit(f[:2000])
+        a = c.calculate(f[2000:]).filter(period="analysis").to_df()[("accuracy", "alert")].values
+        late.append(500.0 * (a[2:].argmax() + 1) if a[2:].any() else np.inf); early.append(a[:2].any())
+    print(name[2:] + "|NannyML accuracy", np.median(late), np.mean(early))
+"""
+ADWIN = """
+import sys, numpy as np
+from river import drift
+told = np.load(sys.argv[1])
+for name in [k for k in told.files if k.startswith("x ")]:
+    late, early = [], []
+    for known, x in zip(told["known"], told[name]):
+        d, at, false = drift.ADWIN(), np.inf, False
+        for i, v in enumerate(np.r_[known, x.ravel()]):
+            d.update(v)
+            if d.drift_detected:
+                if i < len(known) + 20 * 500: false, d = True, drift.ADWIN()
+                else: at = (i - len(known) - 20 * 500) // 500 + 1; break
+        late.append(at); early.append(false)
+    print(name[2:] + "|river ADWIN", np.median(late), np.mean(early))
+"""
+
+
+def peers_delay(streams: int) -> None:
+    """The same drift and the same errors before the peers' thresholds; ``streams`` of each."""
+    print(
+        f"\nThe peers on {streams} streams: looks of {ROWS} rows until a drifted column is found, after 20 quiet ones;"
+    )
+    print("  labelled rows until a risen error is found, 3,000 quiet rows before (2,000 of them NannyML's reference)")
+    cases = {"+.25 sd": (0.25, 1.0), "+.1 sd": (0.1, 1.0), "sd x 1.25": (0.0, 1.25)}
+    told = {f"x {name}": np.stack([_column(s, *c, 20)[1] for s in range(streams)]) for name, c in cases.items()}
+    told |= {f"e +{round(100 * r)}": np.stack([errors_stream(s, r, 3_000, 8_000) for s in range(streams)])
+             for r in (0.02, 0.05, 0.1)}  # fmt: skip
+    file = peers.OUT / "delays.npz"
+    np.savez(file, known=np.stack([_column(s, 0.0, 1.0, 0)[0] for s in range(streams)]), **told)
+    for peer, script in (("nannyml", NANNYML_DELAY), ("river", ADWIN)):
+        for line in peers.run(peer, script, str(file)).splitlines():
+            name, _, values = line.rpartition("|")
+            words = values.split()
+            if name and len(words) >= 3:
+                say(f"{name} {' '.join(words[:-2])} (median)", float(words[-2]),
+                    note=f"alarm before the change in {float(words[-1]):.0%}")  # fmt: skip
 
 
 def errors_stream(seed: int, rise: float, quiet: int, rows: int, share: float = 0.2) -> np.ndarray:
@@ -142,7 +212,9 @@ def found_at(errors: np.ndarray, level: float, look: int = DEFAULT_ROWS, step: i
     for t in range(step, len(errors) + 1, step):
         ends = np.r_[np.arange(look, t, look), t]
         n, wrongs = np.diff(np.r_[0, ends]), np.diff(np.r_[0, running[ends]])
-        if rise_evidence(np.column_stack([wrongs, n - wrongs]), known) >= level:
+        looks = np.column_stack([wrongs, n - wrongs])
+        many = 1.0 + clumping_besides_a_step(looks) * float(np.median(n))
+        if rise_evidence(looks / many, np.maximum(known / many, 0.5)) >= level:
             return t + BASELINE
     return np.inf
 
@@ -243,7 +315,7 @@ def real_alarm(frame: pl.DataFrame, target: str, block: int, seed: int, found: d
     wrong, large = p.argmax(axis=1) != y, loss > edge
     said = prediction_series(p, (0, 1))
     known |= references(said[:first].to_frame(), [PREDICTION])
-    clumped = {"quality:accuracy": clumping_of(wrong[:first]), "quality:loss": clumping_of(large[:first])}
+    clumped = {"quality": quality_clumping(y[:first], p[:first], large[:first])}
     looks = []
     for i, a in enumerate(range(first, mixed.height - look, look)):
         here = slice(a, a + look)
@@ -264,7 +336,7 @@ def real_alarm(frame: pl.DataFrame, target: str, block: int, seed: int, found: d
 
 
 def _answers(frame: pl.DataFrame, target: str, first: int) -> tuple[np.ndarray, np.ndarray]:
-    """(n, 2) probabilities of a booster trained on the ``first`` rows, and labels; a number: above its median or not."""
+    """(n, 2) probabilities of a booster trained on the ``first`` rows, and labels; a number: above its median?"""
     import lightgbm
 
     y = frame[target].to_numpy()
@@ -337,6 +409,7 @@ def main() -> None:
         "--first-seed", type=int, default=0, help="of the streams of errors; settings were chosen on 0 …"
     )
     parser.add_argument("--share", type=float, default=0.2, help="of errors before they rise")
+    parser.add_argument("--peer-streams", type=int, default=5, help="quiet streams before Evidently and NannyML")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--only", default="", help="false,drift,quality,real,peers")
     asked = parser.parse_args()
@@ -346,7 +419,7 @@ def main() -> None:
             range(asked.first_seed, asked.first_seed + asked.errors), asked.share, with_peers=not asked.no_peers
         ),
         "real": lambda: real_streams(asked.repeats),
-        "peers": lambda: None if asked.no_peers else peers_false(5, 20),
+        "peers": lambda: None if asked.no_peers else (peers_delay(20), peers_false(asked.peer_streams, 20)),
         "false": lambda: false_alarms(asked.streams),
     }
     for name, part in parts.items():

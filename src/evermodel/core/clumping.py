@@ -38,6 +38,31 @@ def clumping_of(happened: Array) -> float:
     return clumping(np.column_stack([often, SHORTEST - often]))
 
 
+def clumping_besides_a_step(counts: Array) -> float:
+    """The same of looks (T, 2) that came, a row, whatever level they may have moved to once on the way.
+
+    The step that explains them best is taken out first: what is asked is how much they scatter besides.
+    """
+    if len(counts) < STRETCHES:
+        return 0.0
+    size = float(np.median(counts.sum(axis=1)))
+    before, after = counts.cumsum(axis=0)[:-1], counts[::-1].cumsum(axis=0)[::-1][1:]
+    at = int((_log_likelihood(before) + _log_likelihood(after)).argmax()) + 1
+    parts = [part for part in (counts[:at], counts[at:]) if len(part) > 1]
+    free = sum(len(part) - 1 for part in parts)
+    rows, often = (np.concatenate([p.sum(axis=1) for p in parts]), np.concatenate([p[:, 0] for p in parts]))
+    share = np.concatenate([np.full(len(p), (p[:, 0].sum() + 0.5) / (p.sum() + 1.0)) for p in parts])
+    ratio = float(((often - rows * share) ** 2 / (rows * share * (1.0 - share))).sum()) / free
+    if ratio <= 1.0 + SURELY * math.sqrt(2.0 / free):
+        return 0.0
+    return (ratio - 1.0) * free / _low_chi2(free) / size
+
+
+def _log_likelihood(counts: Array) -> Array:
+    share = (counts + 0.5) / (counts + 0.5).sum(axis=1, keepdims=True)
+    return np.asarray((counts * np.log(share)).sum(axis=1))
+
+
 def _excess(counts: Array) -> float:
     n = len(counts) - 1
     rows, share = counts.sum(axis=1, keepdims=True), counts.sum(axis=0) / max(1.0, counts.sum())

@@ -49,6 +49,7 @@ class Alarm:
     cause: str  # what probably caused it, in words
     next: str  # the command to run next
     closed: str = ""
+    members: tuple[str, ...] = ()  # what alarmed from one cause: "drift:age", "missing:age"; () for what is certain
 
 
 @dataclass(frozen=True)

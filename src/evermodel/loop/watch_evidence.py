@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evermodel.core.clumping import clumping_besides_a_step
 from evermodel.core.evidence import back_evidence, drift_evidence, rise_evidence
 from evermodel.core.monitoring import Alarm
 from evermodel.core.reference import Counted
@@ -101,10 +102,11 @@ def _answers(watched: Watched, looks: list[Look], mature: set[str]) -> Iterator[
         key = f"quality:{metric}"
         ripe = [k for k in _after(looks, watched, key) if k.labelled and k.key in mature]
         if key in watched.learnt and ripe:
-            many = 1.0 + watched.clumped.get(key, 0.0) * float(np.median([k.labelled for k in ripe]))
-            wrong = np.array([(getattr(k, field), k.labelled - getattr(k, field)) for k in ripe]) / many
+            wrong = np.array([(getattr(k, field), k.labelled - getattr(k, field)) for k in ripe])
+            clumped = max(watched.clumped.get("quality", 0.0), clumping_besides_a_step(wrong))
+            many = 1.0 + clumped * float(np.median(wrong.sum(axis=1)))
             was = np.maximum(np.asarray(watched.learnt[key]) / many, 0.5)
-            yield Subject(key, "quality", metric, tuple(k.key for k in ripe), wrong, was, SHARES[metric], True)
+            yield Subject(key, "quality", metric, tuple(k.key for k in ripe), wrong / many, was, SHARES[metric], True)
 
 
 def _after(looks: list[Look], watched: Watched, key: str) -> list[Look]:

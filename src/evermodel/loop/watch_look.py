@@ -16,7 +16,8 @@ from evermodel.core.monitoring import Alarm, Level, Measured
 from evermodel.core.store import Event, Store
 from evermodel.loop.home import event, now
 from evermodel.loop.watch_certain import clock, settled
-from evermodel.loop.watch_evidence import Subject, close, learn_baselines, subjects, test_subject
+from evermodel.loop.watch_evidence import Subject, learn_baselines, subjects, test_subject
+from evermodel.loop.watch_incidents import joined, over
 from evermodel.loop.watch_intake import rows_of_look
 from evermodel.loop.watch_quality import confidence_sums, windows_of
 from evermodel.loop.watch_reference import PREDICTION
@@ -114,11 +115,11 @@ def _tested(state: State, watched: Watched, looks: list[Look], mature: set[str])
         tested[subject.key], evidence[subject.key] = place, found
         if opened is not None and not _idle(watched, subject):
             alarm = _alarm(state, watched, subject, found, ends[opened])
-            alarms = (alarm, *alarms)
-            events.append(event(state.name, "alarm", dataclasses.asdict(alarm)))
+            alarms, own = joined(alarms, alarm, subject.key, watched)
+            events += [event(state.name, "alarm", dataclasses.asdict(alarms[0]))] if own else []
         if closed is not None:
-            alarms = close(alarms, subject.name, subject.of, ends[closed].end)
-            events.append(event(state.name, "alarm closed", {"alarm": subject.name, "subject": subject.of}))
+            alarms, done = over(alarms, tested, ends[closed].end)
+            events += [event(state.name, "alarm closed", {"alarm": a.name, "subject": a.subject}) for a in done]
     opened_now = sum(e.kind == "alarm" for e in events)
     state, told = settled(dataclasses.replace(state, alarms=alarms), looks, clock())
     alarms, events = state.alarms, [*events, *told]

@@ -8,6 +8,7 @@ import polars as pl
 from evermodel.core.clumping import clumping_of
 from evermodel.core.model import Model
 from evermodel.core.reference import ColumnReference, references
+from evermodel.core.related import related
 from evermodel.core.sampling import spread_rows
 from evermodel.core.store import Card, Store
 from evermodel.core.table import Array, Table
@@ -38,10 +39,10 @@ def watched_version(store: Store, card: Card, model: Model) -> Watched:
     usable = np.isfinite(y)
     loss = losses(y[usable], p[usable])
     edge = float(np.quantile(loss, LARGE)) if len(loss) >= 10 else float("nan")
-    clumped = {"quality:loss": clumping_of(loss > edge)}
-    if p.ndim == 2:
-        clumped["quality:accuracy"] = clumping_of(p[usable].argmax(axis=1) != y[usable])
-    return Watched(card.version, columns, dependence(model, asked, names), edge, clumped, _judged(card))
+    clumped = {"quality": quality_clumping(y[usable], p[usable], loss > edge)}
+    answer = p if p.ndim == 1 else p[:, 1] if p.shape[1] == 2 else p.argmax(axis=1)
+    together = related(asked.frame, names, answer) if len(names) <= MOST_COLUMNS else {}
+    return Watched(card.version, columns, dependence(model, asked, names), edge, together, clumped, _judged(card))
 
 
 def newest_rows(store: Store, name: str, model: Model) -> Table | None:
@@ -54,6 +55,12 @@ def newest_rows(store: Store, name: str, model: Model) -> Table | None:
         if inside.sum() >= ENOUGH:
             return table.rows(inside)
     return table
+
+
+def quality_clumping(y: Array, p: Array, large: Array) -> float:
+    """How much errors hang together. Large losses tell it of a model that hardly errs on rows it was trained on."""
+    wrong = clumping_of(p.argmax(axis=1) != y) if p.ndim == 2 else 0.0
+    return max(wrong, clumping_of(large))
 
 
 def prediction_series(p: Array, classes: tuple[object, ...]) -> pl.Series:

@@ -82,7 +82,8 @@ class Watched:
     columns: Mapping[str, ColumnReference] = field(default_factory=dict)
     matters: Mapping[str, float] = field(default_factory=dict)  # column -> loss of score without it, in its noise
     loss_edge: float = float("nan")  # four fifths of the reference rows have a smaller loss
-    clumped: Mapping[str, float] = field(default_factory=dict)  # "quality:loss" -> excess variance a row
+    related: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # column -> those that move with it
+    clumped: Mapping[str, float] = field(default_factory=dict)  # "quality" -> excess variance a row
     learnt: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # subject -> reference from its first looks
     learnt_until: Mapping[str, str] = field(default_factory=dict)  # subject -> key of the last of those looks
     looks: Mapping[str, Look] = field(default_factory=dict)
@@ -178,11 +179,17 @@ def from_bytes(data: bytes) -> State:
         raise Damaged("The monitor's state was written by another release.", "Update evermodel.")
     raw["watched"] = {v: _watched(w) for v, w in raw["watched"].items()}
     raw["parts"] = tuple(Part(**{**p, "looks": tuple(p["looks"])}) for p in raw["parts"])
-    raw["alarms"] = tuple(Alarm(**a) for a in raw["alarms"])
+    raw["alarms"] = tuple(_alarm(a) for a in raw["alarms"])
     raw["latencies"] = tuple((float(s), int(n)) for s, n in raw["latencies"])
     raw["arrivals"] = {k: tuple(v) for k, v in raw.get("arrivals", {}).items()}
     raw |= {k: tuple(raw[k]) for k in ("waiting", "notes", "gone")}
     return State(**raw)
+
+
+def _alarm(raw: dict[str, Any]) -> Alarm:
+    """Those of before alarms had members: each was of one subject."""
+    members = raw.get("members", [] if raw["evidence"] == float("inf") else [f"{raw['name']}:{raw['subject']}"])
+    return Alarm(**{**raw, "members": tuple(members)})
 
 
 def _watched(raw: dict[str, Any]) -> Watched:
@@ -190,6 +197,7 @@ def _watched(raw: dict[str, Any]) -> Watched:
     raw["looks"] = {k: _look(x) for k, x in raw["looks"].items()}
     raw["tested"] = {k: Tested(**{**t, "raised": tuple(t["raised"])}) for k, t in raw["tested"].items()}
     raw["learnt"] = {k: tuple(v) for k, v in raw["learnt"].items()}
+    raw["related"] = {k: tuple(v) for k, v in raw.get("related", {}).items()}
     return Watched(**raw)
 
 
