@@ -38,10 +38,10 @@ def test_what_changed_together_is_one_alarm_and_closes_when_all_of_it_is_over():
     assert own, "nothing connects d with them"
     alarms, own = joined(alarms, alarm("quality", "accuracy"), "quality:accuracy", watched)
     assert own, "quality is told by itself"
-    still = {"drift:a": ws.Tested(), "drift:b": ws.Tested(opened="x"), "missing:c": ws.Tested(), "drift:d": ws.Tested(opened="x"),
-             "quality:accuracy": ws.Tested(opened="x")}  # fmt: skip
+    begun, opened = ws.Tested(), ws.Tested(opened="x")
+    still = {"drift:a": begun, "drift:b": opened, "missing:c": begun, "drift:d": opened, "quality:accuracy": opened}
     assert over(alarms, still, "9000")[1] == []
-    closed, done = over(alarms, {**still, "drift:b": ws.Tested()}, "9000")
+    closed, done = over(alarms, {**still, "drift:b": begun}, "9000")
     assert [a.subject for a in done] == ["a"]
     assert [a.closed for a in closed if a.subject == "a"] == ["9000"]
 
@@ -107,3 +107,12 @@ def test_the_quantile_is_chi_squares(n):
 
     stats = pytest.importorskip("scipy.stats", reason="pip install scipy")
     assert _low_chi2(n) == pytest.approx(stats.chi2.ppf(DOUBT, n), rel=0.01)
+
+
+def test_another_unit_is_an_alarm_however_much_rows_hang_together(adopted):  # noqa: F811
+    found = evermodel.watch("m", stream(1000, 12).with_columns(pl.col("b") * 1000.0 + 5000.0), home=adopted).monitored
+    units = [a for a in found.open if a.name == "types"]
+    assert [(a.subject, a.level) for a in units] == [("b", "critical")]
+    assert "unit" in units[0].cause
+    back = evermodel.watch("m", stream(1000, 13, first=5000), home=adopted).monitored
+    assert not [a for a in back.open if a.name == "types"]

@@ -82,6 +82,7 @@ class Counted:
     missing: int = 0
     unseen: int = 0  # categories that the reference rows do not hold
     outside: int = 0  # numbers below the least or above the greatest reference value
+    far: int = 0  # of these, farther out than that range is wide
 
     @property
     def rows(self) -> int:
@@ -93,10 +94,11 @@ class Counted:
             self.missing + other.missing,
             self.unseen + other.unseen,
             self.outside + other.outside,
+            self.far + other.far,
         )
 
     def to_json(self) -> list[Any]:
-        return [self.bins.astype(int).tolist(), self.missing, self.unseen, self.outside]
+        return [self.bins.astype(int).tolist(), self.missing, self.unseen, self.outside, self.far]
 
     @classmethod
     def from_json(cls, raw: Sequence[Any]) -> Counted:
@@ -172,7 +174,11 @@ def count_numbers(x: Array, reference: ColumnReference, missing: int = 0) -> Cou
     bins = np.bincount(np.searchsorted(reference.edges, x, side="left"), minlength=reference.bins)
     low, high = reference.low, reference.high
     outside = int((x < low).sum() + (x > high).sum()) if low is not None and high is not None else 0
-    return Counted(bins, missing, 0, outside)
+    if not outside or low is None or high is None:
+        return Counted(bins, missing)
+    wide = high - low
+    far = int((x < low - wide).sum() + (x > high + wide).sum()) if wide > 0 else 0
+    return Counted(bins, missing, 0, outside, far)
 
 
 def references(frame: pl.DataFrame, names: Sequence[str]) -> dict[str, ColumnReference]:
