@@ -81,6 +81,16 @@ def measure_asked(metric: str, y: Array, p: Array, asked: Array, rows: int, *, s
     return Measured(value, value - reach, value + reach, len(y))
 
 
+def mean_measured(values: Array, confidence: float = 0.95) -> Measured:
+    """The mean of independent values (n,) in 0 to 1, with Student's interval; Wilson's where no scatter is seen."""
+    n = len(values)
+    mean = float(values.mean())
+    if not values.std() > 0.0:
+        return Measured(mean, *wilson(mean * n, n, confidence), n)
+    reach = t_quantile(0.5 + confidence / 2.0, n - 1) * float(values.std(ddof=1)) / math.sqrt(n) if n > 1 else NAN
+    return Measured(mean, mean - reach, mean + reach, n)
+
+
 def _of_answers(metric: str, y: Array, p: Array, confidence: float) -> Measured:
     """Shares of counted rows, so Wilson's interval. F1 = 2 J / (1 + J) of the share J of hits among hits and errors."""
     said, truth = p[:, 1] > p[:, 0], y == 1

@@ -25,6 +25,7 @@ SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 MOST_CLASSES_KEPT = 50  # up to which a row's whole distribution is kept; else that of the likeliest class
 DEFAULT_ROWS = 1_000
 ID, Y, CODE, TIME, LOOK = "__id", "__y", "__code", "__time", "__look"
+GROUP = "__group"  # the entity, within whose rows a model's scores may be a ranking
 ASKED = "__asked"  # the chance with which a row was drawn to be asked for its label; null where it was not
 
 
@@ -81,6 +82,8 @@ def look_into(frame: pl.LazyFrame, contract: Contract, id_: str | None) -> Asked
     keys = id_columns(schema.names(), contract, id_)
     if keys:
         extra[ID] = pl.concat_str([canonical_text(pl.col(k), schema[k]).fill_null("") for k in keys], separator="|")
+    if roles.entity in schema:
+        extra[GROUP] = canonical_text(pl.col(str(roles.entity)), schema[str(roles.entity)])
     if roles.target in schema:
         extra[Y] = target_value(contract, schema).cast(pl.Float64)
     given = "prediction" in schema and "prediction" not in contract.names
@@ -132,7 +135,7 @@ def _own(asked: Asked, batch: pl.DataFrame) -> list[pl.Series]:
     n = batch.height
     found = [batch[ID] if ID in batch.columns else pl.Series(ID, [None] * n, dtype=pl.String)]
     found.append(batch[Y] if Y in batch.columns else pl.Series(Y, [None] * n, dtype=pl.Float64))
-    return found
+    return [*found, batch[GROUP]] if GROUP in batch.columns else found
 
 
 def _slices(contract: Contract, batch: pl.DataFrame) -> list[pl.Series]:
