@@ -60,7 +60,7 @@ def test_a_delivery_that_moves_two_columns_opens_one_alarm(adopted):  # noqa: F8
     found = evermodel.watch("m", moved, home=adopted).monitored
     assert len(found.open) == 1, [(a.name, a.subject) for a in found.open]
     assert {"drift:a", "drift:prediction"} <= set(found.open[0].members), "b hardly matters to the model"
-    assert {d.column for d in found.drift if d.level != "ok"} == {"a", "prediction"}
+    assert {d.column for d in found.drift if d.level != "ok"} == {"a", "all columns", "prediction"}
     assert found.counters["alarms"] == 1
 
 
@@ -116,3 +116,26 @@ def test_another_unit_is_an_alarm_however_much_rows_hang_together(adopted):  # n
     assert "unit" in units[0].cause
     back = evermodel.watch("m", stream(1000, 13, first=5000), home=adopted).monitored
     assert not [a for a in back.open if a.name == "types"]
+
+
+def test_columns_that_go_together_otherwise_are_an_alarm_of_all_columns(adopted):  # noqa: F811
+    from evermodel.core.cells import JOINT
+
+    quiet = evermodel.watch("m", stream(4000, 14).drop("y"), home=adopted).monitored
+    assert not quiet.open
+    turned = stream(8000, 15, first=9000).drop("y").with_columns(pl.col("b") * 0.3 + pl.col("a") * 0.954)
+    found = evermodel.watch("m", turned, home=adopted).monitored
+    assert "drift:all columns" in {m for a in found.open for m in a.members}
+    assert next(d for d in found.drift if d.column == JOINT).statistics["psi"] > 0.1
+
+
+def test_two_files_are_held_against_each_other_in_all_columns_at_once():
+    from evermodel.loop.watch_compare import drift_between
+
+    names = ["a", "b", "kind"]
+    same = drift_between(rows(1500, 1), rows(1500, 2), columns=names, joint=True)[-1]
+    mixed = rows(1500, 3).with_columns(pl.col("b") * 0.3 + pl.col("a") * 0.954)
+    turned = drift_between(rows(1500, 1), mixed, columns=names, joint=True)[-1]
+    assert same.column == "all columns"
+    for name in ("c2st", "mmd"):
+        assert turned.statistics[name] > 3 * same.statistics[name], name

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evermodel.core.cells import JOINT
 from evermodel.core.clumping import clumping_besides_a_step
 from evermodel.core.evidence import back_evidence, drift_evidence, rise_evidence
 from evermodel.core.monitoring import Alarm
@@ -22,7 +23,8 @@ SHARES = {
     "accuracy": 0.45,
     "loss": 0.05,
     "prediction": 0.05,
-    "drift": 0.35,
+    "drift": 0.32,
+    "joint": 0.03,
     "missing": 0.04,
     "unseen": 0.03,
     "range": 0.03,
@@ -48,12 +50,16 @@ class Subject:
 
 def subjects(watched: Watched, looks: list[Look], mature: set[str]) -> Iterator[Subject]:
     """What can be tested now; ``looks`` oldest first."""
-    columns = [c for c in watched.columns if c != PREDICTION]
+    columns = [c for c in watched.columns if c not in (PREDICTION, JOINT)]
     each = 1.0 / max(1, len(columns))
     for name in columns:
         of = [(k.key, k.columns[name]) for k in looks if name in k.columns]
         if of:
             yield from _of_column(watched, name, tuple(k for k, _ in of), [c for _, c in of], each)
+    of = [(k.key, k.columns[JOINT]) for k in looks if JOINT in k.columns]
+    if of:
+        joint = next(_of_column(watched, JOINT, tuple(k for k, _ in of), [c for _, c in of], 1.0))
+        yield dataclasses.replace(joint, share=SHARES["joint"])
     yield from _answers(watched, looks, mature)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from evermodel.core.cells import JOINT
 from evermodel.core.monitoring import Alarm
 from evermodel.loop.watch_reference import PREDICTION
 from evermodel.loop.watch_state import Tested, Watched, place
@@ -31,7 +32,7 @@ def _one_cause(alarm: Alarm, new: Alarm, watched: Watched) -> bool:
     if alarm.name == "quality" or alarm.since == new.since:
         return True
     columns = {_column(m) for m in alarm.members}
-    if new.subject in columns or PREDICTION in (new.subject, alarm.subject):
+    if new.subject in columns or {PREDICTION, JOINT} & {new.subject, alarm.subject}:
         return True
     return bool(columns & set(watched.related.get(new.subject, ())))
 
@@ -53,7 +54,7 @@ def _both(alarm: Alarm, new: Alarm, watched: Watched) -> Alarm:
 def _why(alarm: Alarm, new: Alarm, columns: list[str], watched: Watched) -> str:
     if alarm.name == "quality":
         return ""
-    if all(set(columns) & set(watched.related.get(c, ())) for c in columns if c != PREDICTION):
+    if all(set(columns) & set(watched.related.get(c, ())) for c in columns if c not in (PREDICTION, JOINT)):
         return " (they move together: probably one cause)"
     return " (from the same rows on: probably one batch or source)" if alarm.since == new.since else ""
 

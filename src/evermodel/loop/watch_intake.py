@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from evermodel.core.cells import JOINT
 from evermodel.core.contract import Contract
 from evermodel.core.model import Model
 from evermodel.core.reading import scan
@@ -110,6 +111,9 @@ class Intake:
             for n, r in self.watched.columns.items()
             if n in inputs.columns and n not in self.asked.gone
         }
+        cells, joint = self.watched.cells, self.watched.columns.get(JOINT)
+        if cells is not None and joint is not None and not cells.names & set(self.asked.gone):
+            columns[JOINT] = count_column(cells(inputs), joint)
         answered = kept.filter(pl.col(CODE).is_not_null())
         said = self.watched.columns.get(PREDICTION)
         if said is not None and answered.height:

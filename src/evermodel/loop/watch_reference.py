@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from evermodel.core.cells import JOINT, Cells
 from evermodel.core.clumping import clumping_of
 from evermodel.core.model import Model
 from evermodel.core.reference import ColumnReference, references
@@ -42,7 +43,12 @@ def watched_version(store: Store, card: Card, model: Model) -> Watched:
     clumped = {"quality": quality_clumping(y[usable], p[usable], loss > edge)}
     answer = p if p.ndim == 1 else p[:, 1] if p.shape[1] == 2 else p.argmax(axis=1)
     together = related(asked.frame, names, answer) if len(names) <= MOST_COLUMNS else {}
-    return Watched(card.version, columns, dependence(model, asked, names), edge, together, clumped, _judged(card))
+    matters = dependence(model, asked, names)
+    found = Cells.of(frame, names, matters)
+    cells = found[0] if found is not None else None
+    if found is not None:
+        columns |= references(found[0](frame.filter(pl.Series(found[1]))).to_frame(), [JOINT])
+    return Watched(card.version, columns, matters, edge, together, cells, clumped, _judged(card))
 
 
 def newest_rows(store: Store, name: str, model: Model) -> Table | None:

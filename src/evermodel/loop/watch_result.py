@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from evermodel.core import plugs
+from evermodel.core.cells import JOINT
 from evermodel.core.label_free import FEWEST, belief
 from evermodel.core.monitoring import Drift, Level, Matters, Measured, Monitored, Window
 from evermodel.core.reference import ColumnReference, Counted
@@ -100,7 +101,7 @@ def _drift(state: State, watched: Watched, name: str, reference: ColumnReference
 
 def matters(watched: Watched, name: str) -> Matters:
     """By how much the model's loss grows without the column, against the most important one."""
-    share = 1.0 if name == PREDICTION else watched.matters.get(name)
+    share = 1.0 if name in (PREDICTION, JOINT) else watched.matters.get(name)
     if share is None:
         return "unknown"
     return "high" if share >= 0.25 else "medium" if share >= 0.05 else "low"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from evermodel.core.cells import Cells
 from evermodel.core.errors import Damaged, Moved
 from evermodel.core.monitoring import Alarm, Measured, Window
 from evermodel.core.reference import ColumnReference, Counted
@@ -83,6 +84,7 @@ class Watched:
     matters: Mapping[str, float] = field(default_factory=dict)  # column -> loss of score without it, in its noise
     loss_edge: float = float("nan")  # four fifths of the reference rows have a smaller loss
     related: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # column -> those that move with it
+    cells: Cells | None = None  # how rows are counted by all columns at once
     clumped: Mapping[str, float] = field(default_factory=dict)  # "quality" -> excess variance a row
     learnt: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # subject -> reference from its first looks
     learnt_until: Mapping[str, str] = field(default_factory=dict)  # subject -> key of the last of those looks
@@ -198,7 +200,7 @@ def _watched(raw: dict[str, Any]) -> Watched:
     raw["tested"] = {k: Tested(**{**t, "raised": tuple(t["raised"])}) for k, t in raw["tested"].items()}
     raw["learnt"] = {k: tuple(v) for k, v in raw["learnt"].items()}
     raw["related"] = {k: tuple(v) for k, v in raw.get("related", {}).items()}
-    return Watched(**raw)
+    return Watched(**{**raw, "cells": Cells.from_json(raw.get("cells"))})
 
 
 def _look(raw: dict[str, Any]) -> Look:
