@@ -10,12 +10,12 @@ import polars as pl
 from evermodel.core import plugs
 from evermodel.core.contract import Contract
 from evermodel.core.intervals import mean_measured, measure, measure_asked
-from evermodel.core.label_free import Sums, sums_of
+from evermodel.core.label_free import Sums, from_predictors, sums_of
 from evermodel.core.monitoring import Measured, Window
 from evermodel.core.table import Array
 from evermodel.core.target import class_text
 from evermodel.loop.scoring import metrics_for, ranking_metrics
-from evermodel.loop.watch_rows import ASKED, CODE, GROUP, Y
+from evermodel.loop.watch_rows import ASKED, CODE, GROUP, KIND, SECOND, Y
 
 SMALLEST_SLICE = 30  # labelled rows
 MOST_SLICES = 40
@@ -102,6 +102,34 @@ def confidence_sums(rows: pl.DataFrame, contract: Contract) -> tuple[Sums, Sums]
     known = (answered[Y].is_not_null() & ~drawn).to_numpy()
     right = (code == answered[Y].fill_null(-1.0).to_numpy()).astype(np.float64)
     return sums_of(right, sure), sums_of(right[known], sure[known])
+
+
+def powered(rows: pl.DataFrame, contract: Contract) -> Measured | None:
+    """Accuracy of all rows by the labels of some, the model's confidence and, where there is one, a second model's.
+
+    None where labels are too few, or all there, or were asked for: those are weighted back instead.
+    """
+    answered = rows.filter(pl.col(CODE).is_not_null())
+    if contract.task == "regression" or not answered.height or (ASKED in rows.columns and rows[ASKED].count()):
+        return None
+    p, whole = predictions(answered, contract)
+    if not whole:
+        return None
+    code, known = answered[CODE].to_numpy(), answered[Y].is_not_null().to_numpy()
+    told = p[np.arange(len(p)), code.astype(np.int64)][:, None]
+    if SECOND in answered.columns and not answered[SECOND].null_count():
+        told = np.column_stack([told, answered[SECOND].to_numpy().astype(np.float64)])
+    right = (code == answered[Y].fill_null(-1.0).to_numpy()).astype(np.float64)
+    return None if known.all() else from_predictors(right[known], told[known], told)
+
+
+def errors_by_kind(rows: pl.DataFrame) -> tuple[tuple[float, ...], ...]:
+    """Of a regression's labelled rows: the kinds that occur, how many of each, their absolute errors added up."""
+    if KIND not in rows.columns or (ASKED in rows.columns and rows[ASKED].count()):
+        return ()
+    known = rows.filter(pl.col(Y).is_not_null() & pl.col(KIND).is_not_null() & pl.col(CODE).is_not_null())
+    by = known.group_by(KIND).agg(pl.len(), (pl.col(CODE) - pl.col(Y)).abs().sum().alias("e")).sort(KIND)
+    return tuple(tuple(float(v) for v in by[c]) for c in (KIND, "len", "e"))
 
 
 def predictions(rows: pl.DataFrame, contract: Contract) -> tuple[Array, bool]:

@@ -38,6 +38,7 @@ class Look:
     predicted: Mapping[str, int] = field(default_factory=dict)
     windows: tuple[Window, ...] = ()
     confidence: tuple[float, ...] = ()  # sums over its labelled rows, as core/label_free.py keeps them
+    by_kind: tuple[tuple[float, ...], ...] = ()  # of a regression: kind, labelled rows, their errors (3, …)
 
     def __add__(self, other: Look) -> Look:
         names = dict.fromkeys((*self.columns, *other.columns))
@@ -49,7 +50,7 @@ class Look:
         start, end = min(self.start, other.start, key=place), max(self.end, other.end, key=place)
         sums = {n: getattr(self, n) + getattr(other, n) for n in ("rows", "labelled", "errors", "large")}
         return Look(self.key, start, end, **sums, columns=columns, predicted=predicted, windows=self.windows,
-                    confidence=self.confidence)  # fmt: skip
+                    confidence=self.confidence, by_kind=self.by_kind)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -207,6 +208,7 @@ def _look(raw: dict[str, Any]) -> Look:
     raw["columns"] = {n: Counted.from_json(c) for n, c in raw["columns"].items()}
     raw["windows"] = tuple(_window(w) for w in raw["windows"])
     raw["confidence"] = tuple(raw["confidence"])
+    raw["by_kind"] = tuple(tuple(v) for v in raw.get("by_kind", ()))
     return Look(**raw)
 
 
