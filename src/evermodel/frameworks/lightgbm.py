@@ -202,7 +202,9 @@ def _trained(
     before = None if fresh else parent.booster
     heard = listener(training, y, told["metric"], rounds, lgb.callback.EarlyStopException, margins)
     names = ["valid"] * len(watched)
-    return _tried(lambda: lgb.train(told, rows, rounds, watched, names, init_model=before, callbacks=[heard]))
+    # Kept for training: LightGBM would write and read it once more to free its rows, and it is read anew from text here.
+    more = {"init_model": before, "callbacks": [heard], "keep_training_booster": True}
+    return _tried(lambda: lgb.train(told, rows, rounds, watched, names, **more))
 
 
 def _boosted(obj: Any) -> Boosted:

@@ -36,6 +36,7 @@ class Made:
     model: Model
     seconds: float
     curve: tuple[Epoch, ...]
+    processor: float = 0.0  # processor seconds of this process: what a busy machine adds is not in them
 
 
 def make(recipe: Recipe, prepared: Prepared, context: Context) -> Made:
@@ -67,7 +68,7 @@ def _shown_worse(finished: Model, judged: Model, past: Table) -> bool:
 def _made(
     recipe: Recipe, prepared: Prepared, parent: Model, split: Split, context: Context, *, corrects: Table
 ) -> Made:
-    began, curve = time.monotonic(), list[Epoch]()
+    began, worked, curve = time.monotonic(), time.process_time(), list[Epoch]()
 
     def hear(epoch: Epoch) -> None:
         curve.append(epoch)
@@ -78,7 +79,7 @@ def _made(
     forerunner = prepared.card.facts.get("finished") and prepared.card.change == recipe.change  # another errs otherwise
     if recipe.corrected and forerunner:
         model = corrected(model, prepared.champion, corrects)
-    return Made(recipe, model, time.monotonic() - began, tuple(curve))
+    return Made(recipe, model, time.monotonic() - began, tuple(curve), time.process_time() - worked)
 
 
 def paired(log: Sequence[Event], prepared: Prepared, made: Made, rows: Table, metric: str | None) -> PairedScores:
