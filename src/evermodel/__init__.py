@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evermodel.loop.adopt import adopt as adopt
+    from evermodel.loop.approve import approve as approve
+    from evermodel.loop.backup import backup as backup
+    from evermodel.loop.backup import restore as restore
+    from evermodel.loop.doctor import doctor as doctor
     from evermodel.loop.fuse import fuse as fuse
+    from evermodel.loop.gc import gc as gc
     from evermodel.loop.iterate import iterate as iterate
     from evermodel.loop.look import log as log
     from evermodel.loop.look import models as models
     from evermodel.loop.look import show as show
+    from evermodel.loop.maintain import maintain as maintain
     from evermodel.loop.point import promote as promote
     from evermodel.loop.point import rollback as rollback
+    from evermodel.loop.policy import policy as policy
     from evermodel.loop.prune import prune as prune
     from evermodel.loop.tune import tune as tune
     from evermodel.loop.update import update as update
@@ -40,8 +47,15 @@ VERBS = {
     "show": "loop.look",
     "log": "loop.look",
     "watch": "loop.watching",
+    "gc": "loop.gc",
+    "backup": "loop.backup",
+    "restore": "loop.backup",
+    "doctor": "loop.doctor",
     "report": "export.report",
     "demo": "export.demo",
+    "maintain": "loop.maintain",
+    "policy": "loop.policy",
+    "approve": "loop.approve",
     "expose": "export.exposition",
     "push": "export.pushing",
     "exporter": "export.exporter",

@@ -8,9 +8,12 @@ import click
 
 import evermodel
 from evermodel.cli.check import check
+from evermodel.cli.doctor import doctor
 from evermodel.cli.fuse import fuse
 from evermodel.cli.integrate import integrate
 from evermodel.cli.iterate import iterate
+from evermodel.cli.keep import backup, gc, restore
+from evermodel.cli.maintain import approve, maintain, policy
 from evermodel.cli.metrics import metrics
 from evermodel.cli.options import adopt_options, home_and_json, parsed_settings, seconds
 from evermodel.cli.prune import prune
@@ -265,3 +268,10 @@ app.add_command(tune)
 app.add_command(fuse)
 app.add_command(iterate)
 app.add_command(prune)
+app.add_command(gc)
+app.add_command(backup)
+app.add_command(restore)
+app.add_command(doctor)
+app.add_command(maintain)
+app.add_command(policy)
+app.add_command(approve)

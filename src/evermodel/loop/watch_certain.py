@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import math
-import time
 from collections.abc import Iterator
 
+from evermodel.core.clock import seconds
 from evermodel.core.monitoring import Alarm
 from evermodel.core.store import Event
 from evermodel.loop.home import event
@@ -28,7 +28,7 @@ CERTAIN = ("types", "volume", *SILENT)
 
 def clock() -> float:
     """Unix seconds."""
-    return time.time()
+    return seconds()
 
 
 def arrived(state: State, what: str, at: float) -> State:

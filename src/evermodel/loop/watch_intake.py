@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from evermodel.core.cells import JOINT
+from evermodel.core.clock import seconds
 from evermodel.core.contract import Contract
 from evermodel.core.model import Model
 from evermodel.core.reading import scan
@@ -91,7 +91,7 @@ class Intake:
 
     def _clocked(self, kept: pl.DataFrame, inputs: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Rows without a time, or from the future, go where the rows before them went."""
-        wrong = (kept[TIME] > time.time() + DAY).fill_null(False)
+        wrong = (kept[TIME] > seconds() + DAY).fill_null(False)
         if self.asked.dated:
             self.counts["clock"] += int(wrong.sum()) + kept[TIME].null_count()
         kept = kept.with_columns(
@@ -104,7 +104,7 @@ class Intake:
             filled = kept[LOOK].fill_null(strategy="forward")
             fallback = self.last_look if self.last_look is not None else filled.drop_nulls().first()
             if fallback is None:
-                fallback = int(time.time() // self.cut.seconds * self.cut.seconds)
+                fallback = int(seconds() // self.cut.seconds * self.cut.seconds)
             kept = kept.with_columns(filled.fill_null(pl.lit(fallback)))
         if kept.height:
             self.last_look = int(kept[LOOK][-1])
@@ -146,7 +146,7 @@ class Intake:
         for key, look in self.touched.items():
             looks[key] = looks[key] + look if key in looks else look
         watched = dataclasses.replace(self.watched, looks=dict(sorted(looks.items())))
-        gauges, now = dict(self.state.gauges), time.time()
+        gauges, now = dict(self.state.gauges), seconds()
         newest = self.newest if np.isfinite(self.newest) else now
         gauges["last_row"] = max(newest, gauges.get("last_row", newest))
         if self.counts["labels"]:
@@ -196,7 +196,7 @@ def label_sums(answered: pl.DataFrame, contract: Contract, edge: float) -> tuple
 
 def write_part(store: Store, rows: pl.DataFrame, state: State, cut: Cut) -> Part:
     keys = tuple(look_names(int(s), cut, cut.rows)[0] for s in rows[LOOK].unique().sort())
-    arrived = time.time()
+    arrived = seconds()
     staged = store.stage() / "part.parquet"
     about = {"monitor": state.name, "version": state.version, "arrived": repr(arrived)}
     rows.write_parquet(staged, metadata=about)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,7 +58,7 @@ def is_mature(state: State, look: Look) -> bool:
         return True
     usual = delay_quantile(state.delays, MATURE)
     arrived = max((p.arrived for p in state.parts if look.key in p.looks), default=0.0)
-    return time.time() - arrived >= usual
+    return clock() - arrived >= usual
 
 
 def delay_quantile(delays: Any, share: float) -> float:

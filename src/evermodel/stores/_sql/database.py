@@ -1,0 +1,106 @@
+"""The database: one writer a model at a time, readers that see one moment, errors in words."""
+
+from __future__ import annotations
+
+import shutil
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from evermodel.core.errors import BadSetting, Damaged, EvermodelError, MissingExtra, OutOfSpace
+from evermodel.core.files import disk_space
+
+JOURNAL = 65_536  # free bytes without which SQLite cannot open its journal
+PATIENCE = 60  # seconds that a writer waits for another
+OURS = 0x45564D  # marks our advisory locks among those of other programs in the same database
+
+
+class Database:
+    """SQLite: a writer holds the one write lock from BEGIN IMMEDIATE on. PostgreSQL: a writer of a model holds the
+    advisory lock of that model until it commits, so that what it reads is what it changes; writers of other models,
+    and readers, do not wait. Either way a transaction is all or nothing, and no retry is needed.
+    """
+
+    def __init__(self, home: Path, url: str) -> None:
+        self.home = home
+        self.sqlite = not url or url.startswith("sqlite")
+        address = url or f"sqlite:///{home / 'evermodel.db'}"
+        waits = {"timeout": PATIENCE} if self.sqlite else {"connect_timeout": 10}
+        try:
+            self.engine = sa.create_engine(address, connect_args=waits, pool_pre_ping=not self.sqlite)
+        except ModuleNotFoundError as error:
+            raise MissingExtra.for_package(str(error.name), "team", "A store on PostgreSQL") from None
+        except sa.exc.ArgumentError:  # its text may hold the password
+            raise BadSetting("database is no URL that can be read.", "postgresql+psycopg://USER@HOST/DB") from None
+        if self.sqlite:
+            sa.event.listen(self.engine, "connect", _pragmas)
+            sa.event.listen(self.engine, "begin", _begin)
+
+    @property
+    def shown(self) -> str:
+        """Where it is, without its password."""
+        return str(self.home / "evermodel.db") if self.sqlite else self.engine.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def writing(self, key: str) -> Iterator[sa.Connection]:
+        """A transaction of the only writer of ``key`` (a model's name, or "" for the store itself)."""
+        with self._in_words(), disk_space(self.home), self.engine.begin() as db:
+            if not self.sqlite:
+                db.execute(sa.text(f"SET LOCAL lock_timeout = '{PATIENCE}s'"))
+                lock = {"ours": OURS, "key": _signed(zlib.crc32(key.encode()))}
+                db.execute(sa.text("SELECT pg_advisory_xact_lock(:ours, :key)"), lock)
+            yield db
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A transaction in which all reads see the same moment."""
+        with self._in_words(), self.engine.connect() as bare:
+            how = {"reading": True} if self.sqlite else {"isolation_level": "REPEATABLE READ"}
+            with bare.execution_options(**how) as db:
+                yield db
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            raise self.error(error) from None
+
+    def error(self, error: sa.exc.DBAPIError) -> EvermodelError:
+        """What the database said, in our words and without what could hold a password."""
+        said = " ".join(str(error.orig).split())[:300]
+        if not self.sqlite:
+            code = getattr(error.orig, "sqlstate", None)
+            if code == "53100":
+                return OutOfSpace(f"The disk of {self.shown} is full.", "Free some space there first.")
+            return BadSetting(f"{self.shown} did not do what it was asked: {said}.", "Is it running, and let us in?")
+        if "full" in said or shutil.disk_usage(self.home).free < JOURNAL:
+            return OutOfSpace(f"The disk is full while writing {self.home}.", "Free some space first.")
+        if "readonly" in said or "unable to open" in said:
+            return BadSetting(f"The home must be a folder we can write to. Got {self.home} ({said}).")
+        if "locked" in said or "busy" in said:
+            return BadSetting(f"{self.shown} was in use by another for {PATIENCE} s.", "Run it again.")
+        return Damaged(
+            f"{self.shown} cannot be opened as a database ({said}).",
+            "Restore it from a backup: 'evermodel doctor --repair'.",
+        )
+
+
+def _signed(number: int) -> int:
+    return number - (1 << 32) if number >= 1 << 31 else number
+
+
+def _pragmas(connection: Any, record: Any) -> None:
+    connection.isolation_level = None  # SQLAlchemy's begin event below says BEGIN itself
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _begin(connection: sa.Connection) -> None:
+    reading = connection.get_execution_options().get("reading", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
