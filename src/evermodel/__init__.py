@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from evermodel.loop.doctor import doctor as doctor
     from evermodel.loop.fuse import fuse as fuse
     from evermodel.loop.gc import gc as gc
+    from evermodel.loop.history import history as history
     from evermodel.loop.iterate import iterate as iterate
     from evermodel.loop.look import log as log
     from evermodel.loop.look import models as models
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from evermodel.loop.point import promote as promote
     from evermodel.loop.point import rollback as rollback
     from evermodel.loop.prune import prune as prune
+    from evermodel.loop.reproduce import reproduce as reproduce
     from evermodel.loop.tune import tune as tune
     from evermodel.loop.update import update as update
     from evermodel.loop.use import evaluate as evaluate
@@ -48,6 +50,8 @@ VERBS = {
     "backup": "loop.backup",
     "restore": "loop.backup",
     "doctor": "loop.doctor",
+    "reproduce": "loop.reproduce",
+    "history": "loop.history",
     "report": "export.report",
     "demo": "export.demo",
     "expose": "export.exposition",

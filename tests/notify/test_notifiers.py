@@ -62,7 +62,7 @@ def smtp(**settings) -> Iterator[SimpleNamespace]:
     came = []
 
     class Keep:
-        async def handle_DATA(self, server, session, envelope):
+        async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd calls it so
             came.append(envelope)
             return "250 kept"
 
@@ -84,7 +84,8 @@ def ways(tmp_path, monkeypatch):
         monkeypatch.setenv("CHAT", chat.url)
         mail = {"to": "a@example.org", "sender": "m@example.org", "host": "127.0.0.1", "security": "none"}
         found = {
-            "log": ({"file": str(tmp_path / "log")}, lambda: _lines(tmp_path / "log"), {"file": str(tmp_path / "no" / "x")}),
+            "log": ({"file": str(tmp_path / "log")}, lambda: _lines(tmp_path / "log"),
+                    {"file": str(tmp_path / "no" / "x")}),
             "webhook": ({"url": hook.url, "key": "env:KEY"}, lambda: [c.body.decode() for c in hook.came],
                         {"url": dead, "key": "env:KEY"}),
             "slack": ({"url": "env:CHAT"}, lambda: [c.body.decode() for c in chat.came], {"url": "env:DEAD"}),
@@ -168,8 +169,8 @@ def test_a_password_goes_over_starttls_only(tmp_path, monkeypatch):
 
     from aiosmtpd.smtp import AuthResult
 
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
-            "subjectAltName=DNS:localhost", "-keyout", tmp_path / "key", "-out", tmp_path / "cert"]  # fmt: skip
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+            "-addext", "subjectAltName=DNS:localhost", "-keyout", tmp_path / "key", "-out", tmp_path / "cert"]  # fmt: skip
     subprocess.run(made, check=True, capture_output=True)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
