@@ -170,7 +170,8 @@ def test_a_password_goes_over_starttls_only(tmp_path, monkeypatch):
     from aiosmtpd.smtp import AuthResult
 
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-            "-addext", "subjectAltName=DNS:localhost", "-keyout", tmp_path / "key", "-out", tmp_path / "cert"]  # fmt: skip
+            "-addext", "subjectAltName=DNS:localhost", "-keyout", tmp_path / "key",
+            "-out", tmp_path / "cert"]  # fmt: skip
     subprocess.run(made, check=True, capture_output=True)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(tmp_path / "cert", tmp_path / "key")

@@ -33,8 +33,8 @@ from evermodel.loop.versions import load_version, save_version
 
 @dataclass(frozen=True)
 class Reproduced(Shown):
-    """``exact``: every file has the hash on the card. ``difference``: between golden answers, in units of the largest; NaN
-    where the version has none. ``restored``: whether the files were put back in the store.
+    """``exact``: every file has the hash on the card. ``difference``: between golden answers, in units of the largest;
+    NaN where the version has none. ``restored``: whether the files were put back in the store.
     """
 
     name: str
