@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evermodel.loop.adopt import adopt as adopt
+    from evermodel.loop.approve import approve as approve
     from evermodel.loop.backup import backup as backup
     from evermodel.loop.backup import restore as restore
     from evermodel.loop.doctor import doctor as doctor
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from evermodel.loop.look import log as log
     from evermodel.loop.look import models as models
     from evermodel.loop.look import show as show
+    from evermodel.loop.maintain import maintain as maintain
     from evermodel.loop.point import promote as promote
     from evermodel.loop.point import rollback as rollback
+    from evermodel.loop.policy import policy as policy
     from evermodel.loop.prune import prune as prune
     from evermodel.loop.reproduce import reproduce as reproduce
     from evermodel.loop.tune import tune as tune
@@ -54,6 +57,9 @@ VERBS = {
     "history": "loop.history",
     "report": "export.report",
     "demo": "export.demo",
+    "maintain": "loop.maintain",
+    "policy": "loop.policy",
+    "approve": "loop.approve",
     "expose": "export.exposition",
     "push": "export.pushing",
     "exporter": "export.exporter",

@@ -19,7 +19,8 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group()
 def integrate() -> None:
-    """Write configuration files, ready to load, for Prometheus, Alertmanager, Grafana or Nagios.
+    """Write configuration files, ready to load, for Prometheus, Alertmanager, Grafana, Nagios, cron, systemd or
+    Kubernetes.
 
     Each takes --to DIR, and --json for one document on stdout.
 
@@ -97,3 +98,53 @@ def nagios(as_json: bool, **given: Any) -> None:
       evermodel integrate nagios --to monitoring --warning auc=0.85: --critical auc=0.8:
     """
     say(evermodel.integrate("nagios", **given), as_json)
+
+
+@integrate.command()
+@click.option("--every", default="15m", show_default=True, help="How often to look: 5m, 15m, 1h, 1d.")
+@click.option("--log", default="", help="Where its words go (default: maintain.log in the home).")
+@click.option("--program", default="", help="The evermodel command, if not the one that runs now.")
+@click.option("--home", help="Where models are kept [EVERMODEL_HOME, or .evermodel here].")
+@_shared
+def cron(as_json: bool, **given: Any) -> None:
+    """A crontab that maintains all models with a policy.
+
+    \b
+    Example:
+      evermodel integrate cron --to schedule --every 15m
+    """
+    say(evermodel.integrate("cron", **given), as_json)
+
+
+@integrate.command()
+@click.option("--every", default="15m", show_default=True, help="The time between two runs.")
+@click.option("--user", default="", help="Who runs it, for a unit of the system.")
+@click.option("--program", default="", help="The evermodel command, if not the one that runs now.")
+@click.option("--home", help="Where models are kept [EVERMODEL_HOME, or .evermodel here].")
+@_shared
+def systemd(as_json: bool, **given: Any) -> None:
+    """A service and its timer that maintain all models with a policy.
+
+    \b
+    Example:
+      evermodel integrate systemd --to schedule --user models
+    """
+    say(evermodel.integrate("systemd", **given), as_json)
+
+
+@integrate.command()
+@click.option("--image", required=True, help="An image that holds evermodel.")
+@click.option("--every", default="15m", show_default=True, help="How often to look: 5m, 15m, 1h, 1d.")
+@click.option("--claim", default="evermodel", show_default=True, help="The volume claim of the home.")
+@click.option("--secret", default="", help="A secret whose keys become environment variables.")
+@click.option("--name", default="evermodel-maintain", show_default=True)
+@click.option("--memory", default="4Gi", show_default=True, help="The most that a run may use.")
+@_shared
+def kubernetes(as_json: bool, **given: Any) -> None:
+    """A CronJob that maintains all models with a policy.
+
+    \b
+    Example:
+      evermodel integrate kubernetes --to schedule --image registry.example.com/evermodel:1
+    """
+    say(evermodel.integrate("kubernetes", **given), as_json)

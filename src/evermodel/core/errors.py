@@ -2,6 +2,7 @@
 
     EvermodelError                 something went wrong and we know what; exit code 1
     ├── Moved                      a name was moved by somebody else meanwhile (compare-and-swap)
+    │   └── LeaseLost              a job was taken over by another worker; this one's effects are refused
     ├── Damaged                    a stored file is not what was stored
     ├── OutOfSpace                 the disk is full; nothing was changed
     ├── NotDelivered               another program did not take what we sent it; nothing here has changed
@@ -41,6 +42,10 @@ class EvermodelError(Exception):
 
 class Moved(EvermodelError):
     """A name was moved by somebody else between reading it and moving it."""
+
+
+class LeaseLost(Moved):
+    """A job was taken over by another worker, or ended; what this one wanted to do is refused."""
 
 
 class Damaged(EvermodelError):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from evermodel.core.job import Done, Job
 from evermodel.core.upkeep import Upkeep
 
 
@@ -71,6 +72,16 @@ class Store(Protocol):
     def cards(self, name: str, /) -> list[Card]: ...
     def models(self, alias: str = "champion", /) -> list[str]: ...  # those that have this alias
     def at(self, name: str, alias: str, /) -> str | None: ...
-    def point(self, name: str, moves: Sequence[Move], events: Sequence[Event], /) -> None: ...
+    def point(
+        self, name: str, moves: Sequence[Move], events: Sequence[Event], /, done: Done | None = None
+    ) -> None: ...  # with ``done``, a job ends in the same transaction; raises LeaseLost where it is not held
     def scratch(self, name: str, /) -> Path: ...  # a local folder for a model's unfinished work; may be lost
     def log(self, name: str | None = None, /) -> list[Event]: ...
+    def add_jobs(self, jobs: Iterable[Job], /) -> int: ...  # those whose key is new
+    def jobs(self, name: str | None = None, /, *, states: Collection[str] = ()) -> list[Job]: ...
+    def lease(
+        self, owner: str, /, *, at: float, seconds: float, names: Collection[str] | None = None, most: int = 4
+    ) -> Job | None: ...
+    def beat(self, job: Job, /, *, until: float, progress: str = "") -> None: ...  # raises LeaseLost
+    def fail(self, job: Job, outcome: Mapping[str, Any], /, *, after: float | None) -> None: ...
+    def revive(self, name: str, /) -> int: ...

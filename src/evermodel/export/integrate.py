@@ -1,4 +1,4 @@
-"""Writes the configuration of Prometheus, Alertmanager, Grafana or Nagios for the models of a home."""
+"""Writes the configuration of other programs (monitoring, schedulers) for the models of a home."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from evermodel.core.files import write_text
 from evermodel.loop.results import Shown
 
 NEXT = {
+    "cron": "crontab {to}/evermodel.cron (it replaces the crontab you have; 'crontab -l' shows that)",
+    "systemd": "systemd-analyze verify {to}/evermodel-maintain.service; copy both to /etc/systemd/system; "
+    "systemctl enable --now evermodel-maintain.timer",
+    "kubernetes": "kubectl apply -f {to}/cronjob.yaml",
     "prometheus": "promtool check config {to}/prometheus.yml; prometheus --config.file={to}/prometheus.yml",
     "alertmanager": "amtool check-config {to}/alertmanager.yml; alertmanager --config.file={to}/alertmanager.yml",
     "grafana": "copy {to}/provisioning over Grafana's own; it reads the dashboards from {to}/dashboards",
@@ -36,7 +40,8 @@ class Integrated(Shown):
 
 
 def integrate(kind: str, *, to: str | Path, replace: bool = False, **settings: Any) -> Integrated:
-    """Write configuration files, ready to load, into the folder ``to``: prometheus, alertmanager, grafana or nagios.
+    """Write configuration files, ready to load, into the folder ``to``, for ``kind``: prometheus, alertmanager,
+    grafana, nagios, cron, systemd or kubernetes.
 
     ``settings`` are those of ``evermodel integrate KIND --help``. Nothing is written where a file is there that says
     something else, unless ``replace``. Raises NotFound, BadSetting, AskedWrongly, MissingExtra.

@@ -9,7 +9,7 @@ from typing import Any
 
 from evermodel.core import plugs
 from evermodel.core.errors import BadSetting
-from evermodel.core.framework import Combining, Stepping
+from evermodel.core.framework import Combining, LeafRefit, Stepping
 from evermodel.core.judging import Goal
 from evermodel.core.settings import read_settings
 from evermodel.loop.prepare import Prepared
@@ -30,6 +30,7 @@ class Recipe:
     goal: Goal = "better"
 
 
+CHOSEN = ("auto", "light", "lean")  # these choose the change and its settings by the kind of model
 WINDOW = 3  # blocks that count as recent
 EPOCHS = 20  # of a network trained anew
 SHORTEST, LONGEST = 4, 8  # steps of 16 to 256 rows: what a count of steps may say of their length
@@ -42,17 +43,29 @@ FINISHED_PICTURES = Recipe("replay", {"ratio": 100.0, "epochs": 2})
 PICTURES = Recipe("replay", {"ratio": 100.0, "epochs": 5}, FINISHED_PICTURES, goal="refreshed")
 REFIT = Recipe("refit", {"half_life": 2.0, "mix": 0.5}, corrected=True, goal="refreshed")
 # As long as the window holds every row there is nothing old to drop, and rows are few: all of them, in full strength.
+# What maintenance does between full trainings, and a full training that costs one instead of two: a booster's leaves
+# follow the newest rows at a fourteenth of a training's cost (bench/maintain_year.py).
+LEAVES = {"decay": 0.8}
+LIGHT_BOOSTER = Recipe("leaf_refit", LEAVES, goal="refreshed")
+LIGHT = Recipe("recalibrate", goal="refreshed")
+LEAN_BOOSTER = Recipe("refit", finish=LIGHT_BOOSTER, goal="refreshed")
 FIRST_BOOSTER = Recipe("refit", corrected=True, goal="refreshed")
 
 
 def recipe(prepared: Prepared, change: str, settings: Mapping[str, Any]) -> Recipe:
     """The recipe to follow; for "auto" by the kind of model, for the rest what was asked, its settings checked."""
-    if change == "auto" and settings:
+    if change in CHOSEN and settings:
         raise BadSetting(
-            f"'auto' chooses its own settings. Got {', '.join(sorted(settings))}.", "Name the way too: --with replay."
+            f"{change!r} chooses its own settings. Got {', '.join(sorted(settings))}.",
+            "Name the way too: --with replay.",
         )
-    if change != "auto":
+    if change not in CHOSEN:
         return Recipe(change, read_settings(plugs.function("updates", change), settings))
+    leaves = isinstance(prepared.champion.framework, LeafRefit)
+    if change == "light" and not _new_classes(prepared):
+        return LIGHT_BOOSTER if leaves else LIGHT
+    if change != "auto" and leaves:
+        return LEAN_BOOSTER
     first = _window_holds_all(prepared)
     if prepared.champion.needs.network:
         if any(c.kind == "image" for c in prepared.champion.contract.columns):
@@ -75,6 +88,12 @@ def _first_network(prepared: Prepared) -> Recipe:
         power = round(math.log2(EPOCHS * known / counted))
         settings["batch_size"] = 2 ** min(max(power, SHORTEST), LONGEST)
     return Recipe("refit", settings, corrected=True, goal="refreshed")
+
+
+def _new_classes(prepared: Prepared) -> bool:
+    """Whether classes came that the champion has no output for: then its leaves or output alone cannot learn them."""
+    outputs = prepared.champion.needs.outputs
+    return outputs is not None and len(prepared.champion.contract.classes) > max(outputs, 2)
 
 
 def _window_holds_all(prepared: Prepared) -> bool:

@@ -14,7 +14,7 @@ from evermodel.core.errors import AskedWrongly, BadSetting
 from evermodel.core.judging import split_for_confirmation
 from evermodel.core.settings import settings_of
 from evermodel.core.table import Array
-from evermodel.loop.auto import Recipe, recipe
+from evermodel.loop.auto import CHOSEN, Recipe, recipe
 from evermodel.loop.judging import row_groups
 from evermodel.loop.making import Made, score_of
 from evermodel.loop.prepare import Prepared
@@ -37,7 +37,7 @@ def recipes(prepared: Prepared, with_: str, settings: Mapping[str, Any]) -> list
         raise AskedWrongly(f"--with must name each way to update once: refit,replay. Got {with_!r}.")
     if len(ways) == 1:
         return [recipe(prepared, ways[0], settings)]
-    own = {way: set() if way == "auto" else _names(way) for way in ways}
+    own = {way: set() if way in CHOSEN else _names(way) for way in ways}
     for key in settings:
         way, dot, name = key.rpartition(".")
         if name not in (own.get(way, set()) if dot else set().union(*own.values())):

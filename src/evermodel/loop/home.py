@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evermodel.core import plugs
+from evermodel.core import clock, plugs
 from evermodel.core.errors import AskedWrongly, NotFound
 from evermodel.core.store import Card, Event, Store
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-def open_home(home: str | Path | None = None) -> Store:
-    """The store in ``home``, in EVERMODEL_HOME, or in ``.evermodel`` here."""
+def open_home(home: str | Path | Store | None = None) -> Store:
+    """The store in ``home``, in EVERMODEL_HOME, or in ``.evermodel`` here; a store that is open is taken as it is."""
+    if home is not None and not isinstance(home, (str, Path)):
+        return home
     store: Store = plugs.function("stores", "sql")(home_folder(home))
     return store
 
@@ -59,7 +60,7 @@ def card_of(store: Store, name: str, version: str | None) -> Card:
 
 
 def now() -> str:
-    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    return clock.moment().isoformat(timespec="seconds")
 
 
 def event(name: str, kind: str, facts: Mapping[str, Any]) -> Event:

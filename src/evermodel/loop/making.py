@@ -20,6 +20,7 @@ from evermodel.core.table import Array, Table
 from evermodel.core.training import Epoch
 from evermodel.loop.auto import Recipe
 from evermodel.loop.correct import corrected
+from evermodel.loop.fair_past import past_answers
 from evermodel.loop.judging import earlier_comparisons, last_seen_predictions, pair, trivial_predictions
 from evermodel.loop.prepare import Prepared
 from evermodel.loop.results import Candidate
@@ -35,6 +36,7 @@ class Made:
     model: Model
     seconds: float
     curve: tuple[Epoch, ...]
+    processor: float = 0.0  # processor seconds of this process: what a busy machine adds is not in them
 
 
 def make(recipe: Recipe, prepared: Prepared, context: Context) -> Made:
@@ -66,7 +68,7 @@ def _shown_worse(finished: Model, judged: Model, past: Table) -> bool:
 def _made(
     recipe: Recipe, prepared: Prepared, parent: Model, split: Split, context: Context, *, corrects: Table
 ) -> Made:
-    began, curve = time.monotonic(), list[Epoch]()
+    began, worked, curve = time.monotonic(), time.process_time(), list[Epoch]()
 
     def hear(epoch: Epoch) -> None:
         curve.append(epoch)
@@ -77,18 +79,20 @@ def _made(
     forerunner = prepared.card.facts.get("finished") and prepared.card.change == recipe.change  # another errs otherwise
     if recipe.corrected and forerunner:
         model = corrected(model, prepared.champion, corrects)
-    return Made(recipe, model, time.monotonic() - began, tuple(curve))
+    return Made(recipe, model, time.monotonic() - began, tuple(curve), time.process_time() - worked)
 
 
 def paired(log: Sequence[Event], prepared: Prepared, made: Made, rows: Table, metric: str | None) -> PairedScores:
     """Champion and challenger on ``rows`` and on rows known before; ``log`` tells what former updates showed."""
     known = prepared.split()
     skills = [e.facts["skill"] for e in log if e.facts.get("skill") is not None]
+    stood, past = prepared.past_champion, prepared.past
     return pair(
         prepared.champion,
         made.model,
         rows,
-        prepared.past,
+        past,
+        past_answers=None if stood is None or past is None else past_answers(prepared.champion, stood, past),
         metric=metric,
         earlier=earlier_comparisons(log, made.recipe.change),
         series=not prepared.card.facts.get("shuffled"),

@@ -43,7 +43,7 @@ def record(store: Store, prepared: Prepared, chosen: Standing, served: Made | No
     # Where the champion stays, that is stated as well: a verdict against a former champion is void.
     to = card.version if decision == "promote" else was
     moves = [Move("memory", memory.digest, prepared.memory.digest or None), Move("champion", to, was)]
-    facts = _facts(chosen, result, card) | told_again(store, chosen, was)
+    facts = _facts(chosen, served, result, card) | told_again(store, chosen, was)
     store.point(name, moves, [event(name, KINDS[decision], facts)])
     return dataclasses.replace(result, challenger=card.version, in_service=to)
 
@@ -99,7 +99,7 @@ def _agrees(store: Store, prepared: Prepared, chosen: Standing, aside: Table) ->
     return finding == "pass"
 
 
-def _facts(chosen: Standing, result: Updated, card: Card) -> dict[str, Any]:
+def _facts(chosen: Standing, served: Made | None, result: Updated, card: Card) -> dict[str, Any]:
     scores, verdict = chosen.scores, chosen.verdict
     decisive = next((c for c in verdict.comparisons if c.metric == scores.metric), None)
     facts: dict[str, Any] = {
@@ -111,6 +111,7 @@ def _facts(chosen: Standing, result: Updated, card: Card) -> dict[str, Any]:
         "candidates": plain(result.candidates),
         "skill": _finite(skill(scores, scores.new.challenger)[0]),
         "seconds": chosen.made.seconds,
+        "training_processor_seconds": chosen.made.processor + (served.processor if served else 0.0),
         "second_look": plain(result.second_look),
     }
     if decisive is not None:

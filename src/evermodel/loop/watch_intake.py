@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from evermodel.core.cells import JOINT
+from evermodel.core.clock import seconds
 from evermodel.core.contract import Contract
 from evermodel.core.model import Model
 from evermodel.core.reading import scan
@@ -17,21 +18,25 @@ from evermodel.core.store import Store
 from evermodel.core.table import Array
 from evermodel.loop.watch_quality import predicted_counts, predictions
 from evermodel.loop.watch_reference import PREDICTION, losses, prediction_series
-from evermodel.loop.watch_rows import CODE, ID, LOOK, TIME, Asked, Block, Cut, Y, blocks, look_into, look_names
+from evermodel.loop.watch_rows import CODE, ID, KIND, LOOK, TIME, Asked, Block, Cut, Y, blocks, look_into, look_names
 from evermodel.loop.watch_state import Look, Part, State, Watched
 
 PART_ROWS = 500_000  # rows a stored part
 MOST_KEPT = 2_000_000  # rows whose predictions are kept, waiting for labels
+KINDS_SAID = 16  # kinds of answers; with the cells of the inputs below ``ALL_KINDS``
+ALL_KINDS = KINDS_SAID * 16
 DAY = 86_400.0
 LATENCIES = 200
 
 
-def take_rows(store: Store, state: State, model: Model, data: Any, cut: Cut, id_: str | None) -> tuple[State, set[str]]:
+def take_rows(
+    store: Store, state: State, model: Model, data: Any, cut: Cut, id_: str | None, second: Model | None = None
+) -> tuple[State, set[str]]:
     """The state with all rows of ``data`` in it, and the keys of the looks that got rows. Memory stays flat."""
     asked = look_into(scan(data), model.contract, id_)
     watched = state.watched[state.version]
     intake = Intake(store, state, watched, model.contract, asked, cut)
-    for block in blocks(asked, model, cut, state.counters.get("predictions", 0)):
+    for block in blocks(asked, model, cut, state.counters.get("predictions", 0), second):
         intake.add(block)
     return intake.finished(), set(intake.touched)
 
@@ -57,6 +62,8 @@ class Intake:
         kept, inputs = self._clocked(*self._once(block.kept, block.inputs))
         if not kept.height:
             return
+        if self.contract.task == "regression":
+            kept = kept.with_columns(kinds_of(kept, inputs, self.watched))
         self.counts["predictions"] += kept.height
         self.counts["labels"] += kept[Y].count()
         if np.isfinite(block.seconds):
@@ -84,7 +91,7 @@ class Intake:
 
     def _clocked(self, kept: pl.DataFrame, inputs: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Rows without a time, or from the future, go where the rows before them went."""
-        wrong = (kept[TIME] > time.time() + DAY).fill_null(False)
+        wrong = (kept[TIME] > seconds() + DAY).fill_null(False)
         if self.asked.dated:
             self.counts["clock"] += int(wrong.sum()) + kept[TIME].null_count()
         kept = kept.with_columns(
@@ -97,7 +104,7 @@ class Intake:
             filled = kept[LOOK].fill_null(strategy="forward")
             fallback = self.last_look if self.last_look is not None else filled.drop_nulls().first()
             if fallback is None:
-                fallback = int(time.time() // self.cut.seconds * self.cut.seconds)
+                fallback = int(seconds() // self.cut.seconds * self.cut.seconds)
             kept = kept.with_columns(filled.fill_null(pl.lit(fallback)))
         if kept.height:
             self.last_look = int(kept[LOOK][-1])
@@ -110,6 +117,9 @@ class Intake:
             for n, r in self.watched.columns.items()
             if n in inputs.columns and n not in self.asked.gone
         }
+        cells, joint = self.watched.cells, self.watched.columns.get(JOINT)
+        if cells is not None and joint is not None and not cells.names & set(self.asked.gone):
+            columns[JOINT] = count_column(cells(inputs), joint)
         answered = kept.filter(pl.col(CODE).is_not_null())
         said = self.watched.columns.get(PREDICTION)
         if said is not None and answered.height:
@@ -136,7 +146,7 @@ class Intake:
         for key, look in self.touched.items():
             looks[key] = looks[key] + look if key in looks else look
         watched = dataclasses.replace(self.watched, looks=dict(sorted(looks.items())))
-        gauges, now = dict(self.state.gauges), time.time()
+        gauges, now = dict(self.state.gauges), seconds()
         newest = self.newest if np.isfinite(self.newest) else now
         gauges["last_row"] = max(newest, gauges.get("last_row", newest))
         if self.counts["labels"]:
@@ -159,6 +169,19 @@ class Intake:
         return state.counted(batches=1, **self.counts, **predicted)
 
 
+def kinds_of(kept: pl.DataFrame, inputs: pl.DataFrame, watched: Watched) -> pl.Series:
+    """Which rows of a regression err alike: by the cell of their inputs and by what was answered; null: not known."""
+    said, cells = watched.columns.get(PREDICTION), watched.cells
+    kind, known = np.zeros(kept.height, dtype=np.int64), np.ones(kept.height, dtype=bool)
+    if said is not None:
+        code = kept[CODE].fill_null(float("nan")).to_numpy()
+        known &= np.isfinite(code)
+        kind += np.searchsorted(said.starts, np.searchsorted(said.edges, code, side="left"), side="right") - 1
+    if cells is not None and cells.names <= set(inputs.columns):
+        kind += KINDS_SAID * cells(inputs).str.slice(5).cast(pl.Int64).to_numpy()
+    return pl.Series(KIND, kind).set(pl.Series(~known), None)
+
+
 def label_sums(answered: pl.DataFrame, contract: Contract, edge: float) -> tuple[int, int, int]:
     """Labelled rows, wrong answers and large losses among rows that were answered."""
     known = answered.filter(pl.col(Y).is_not_null())
@@ -173,7 +196,7 @@ def label_sums(answered: pl.DataFrame, contract: Contract, edge: float) -> tuple
 
 def write_part(store: Store, rows: pl.DataFrame, state: State, cut: Cut) -> Part:
     keys = tuple(look_names(int(s), cut, cut.rows)[0] for s in rows[LOOK].unique().sort())
-    arrived = time.time()
+    arrived = seconds()
     staged = store.stage() / "part.parquet"
     about = {"monitor": state.name, "version": state.version, "arrived": repr(arrived)}
     rows.write_parquet(staged, metadata=about)

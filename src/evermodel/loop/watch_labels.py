@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
 from typing import Any
 
 import polars as pl
 
+from evermodel.core.clock import seconds
 from evermodel.core.contract import Contract
 from evermodel.core.errors import AskedWrongly, ContractBroken
 from evermodel.core.reading import collect, scan
@@ -48,7 +48,7 @@ def take_labels(
     state, touched, left = joined(store, state, contract, labels, cut)
     fresh = sum(state.delays.values()) - before  # the others had their label already
     counted = state.counted(labels=fresh, batches=1, duplicates=repeated + labels.height - left.height - fresh)
-    gauges = {**counted.gauges, "last_label": time.time()} if fresh else counted.gauges
+    gauges = {**counted.gauges, "last_label": seconds()} if fresh else counted.gauges
     counted = dataclasses.replace(counted, gauges=gauges)
     return _waiting(store, counted, left, waited=False), touched
 
@@ -94,7 +94,7 @@ def joined(
         for (start,), _ in rows.filter(fresh).group_by(LOOK):
             touched.setdefault(part.version, set()).add(look_names(int(str(start)), cut, cut.rows)[0])
         watched[part.version] = dataclasses.replace(watched[part.version], looks=looks)
-        bucket = _bucket(time.time() - part.arrived)
+        bucket = _bucket(seconds() - part.arrived)
         delays[bucket] = delays.get(bucket, 0) + int(fresh.sum())
     state = dataclasses.replace(state, parts=tuple(parts), watched=watched, delays=delays)
     return state, touched, labels

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from evermodel.core.errors import BadSetting, EvermodelError, Moved, NotFound, OutOfSpace
 from evermodel.core.files import disk_space
+from evermodel.core.job import Done
 from evermodel.core.store import Card, Event, Move
 from evermodel.core.upkeep import Upkeep
 from evermodel.stores._sql.cards import card_from_json, card_to_json
@@ -20,6 +21,7 @@ from evermodel.stores._sql.care import Care
 from evermodel.stores._sql.copied import Copied
 from evermodel.stores._sql.database import Database
 from evermodel.stores._sql.folder import Folder
+from evermodel.stores._sql.jobs import Jobs, finish
 from evermodel.stores._sql.objects import Objects
 from evermodel.stores._sql.remote import Remote
 from evermodel.stores._sql.schema import bring_up
@@ -34,7 +36,7 @@ def sql(home: Path, /, *, setup: Setup | None = None) -> SqlStore:
     return SqlStore(home, setup or read_setup(home))
 
 
-class SqlStore:
+class SqlStore(Jobs):
     """Versions never change, names move. Files first, then the row that names them, in one transaction.
 
     What a killed process leaves behind is never pointed at, and is removed by the next writer or by ``evermodel gc``.
@@ -146,9 +148,13 @@ class SqlStore:
         with self._database.reading() as db:
             return db.scalar(query)
 
-    def point(self, name: str, moves: Sequence[Move], events: Sequence[Event]) -> None:
-        """Moves names and appends events, all or nothing. Raises Moved where a name is not where it was expected."""
+    def point(self, name: str, moves: Sequence[Move], events: Sequence[Event], done: Done | None = None) -> None:
+        """Moves names, appends events and ends a job, all or nothing. Raises Moved where a name is not where it was
+        expected, LeaseLost where the job is no longer held.
+        """
         with self._database.writing(name) as db:
+            if done is not None:
+                finish(db, done)
             for move in moves:
                 _move(db, name, move)
             for event in events:

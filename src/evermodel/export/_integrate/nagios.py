@@ -52,7 +52,7 @@ def nagios(
         "contact_group": contact_group,
         "every": minutes,
         "silent_seconds": given.seconds(silent, "--silent"),
-        "program": shlex.quote(given.path(program or _program(), "--program")),
+        "program": shlex.quote(given.path(program or program_here(), "--program")),
         "home": shlex.quote(given.path(home_folder(home), "--home")),
     }
     return {"evermodel.cfg": given.filled("evermodel.cfg", **values)}
@@ -67,7 +67,7 @@ def _argument(text: str, option: str) -> str:
     return shlex.quote(text)
 
 
-def _program() -> str:
+def program_here() -> str:
     beside = Path(sys.executable).parent / "evermodel"
     found = str(beside) if beside.exists() else shutil.which("evermodel")
     if not found:

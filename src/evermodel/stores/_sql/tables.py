@@ -28,3 +28,21 @@ EVENTS = sa.Table(
     sa.Column("at", sa.String(40), nullable=False),
     sa.Column("facts", sa.Text, nullable=False),
 )
+JOBS = sa.Table(
+    "jobs",
+    TABLES,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("name", sa.String(100), nullable=False),
+    sa.Column("kind", sa.String(40), nullable=False),
+    sa.Column("due", sa.String(40), nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("state", sa.String(10), nullable=False, index=True),
+    sa.Column("owner", sa.String(200), nullable=False),
+    sa.Column("until", sa.Float, nullable=False),
+    sa.Column("after", sa.Float, nullable=False),
+    sa.Column("fence", sa.Integer, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("progress", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.UniqueConstraint("name", "kind", "due"),
+)

@@ -1,0 +1,335 @@
+"""A year in some minutes: four real streams, a clock that is handed in, faults at random; nobody looks.
+
+    PYTHONPATH=src python bench/maintain_year.py [--streams electricity,…] [--seed 0] [--weeks 48] [--no-faults]
+
+Each week its rows are delivered as a file, without labels; the labels come a week later, joined by an id. ``evermodel
+maintain`` runs once a week with a policy of a few words (``check`` a week, ``update`` two weeks). Faults of seven kinds
+(bench/maintain_faults.py); a process that maintains is really killed (-9), another finds its disk full (a limit on the
+size of files). Beside it: never updated; the calendar (refit on all that was delivered, every four weeks, without a
+judge; under the same faults, and without any); an oracle (refit on all rows of the past every week, labels at once, no
+faults). Scores are on each week's true rows, in points, mean of four-week stretches. Compute: processor seconds of
+training, and of everything. Wrong promotions that stay: in the four weeks after it, and again in the four after those,
+what serves is beyond doubt more than a point worse than what it replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+import numpy as np
+import polars as pl
+from maintain_faults import STOPPED, Fault, broken, drawn, poisoned
+from stream_data import STREAMS, Stream
+from stream_models import deploy
+
+import evermodel
+from evermodel.core import clock as clocks
+from evermodel.core import plugs
+from evermodel.core.change import Context, Split
+from evermodel.core.cleaning import clean
+from evermodel.core.comparing import compare
+from evermodel.core.difference import difference
+from evermodel.core.errors import EvermodelError
+from evermodel.core.judgement import PairedRows
+from evermodel.core.model import Model
+from evermodel.core.table import Table
+from evermodel.loop._maintain.memory import read
+from evermodel.loop.home import champion_of, open_home
+from evermodel.loop.versions import load_version
+
+START = dt.datetime(2026, 1, 5, 6, tzinfo=dt.UTC)
+STRETCH = 4  # weeks: the calendar's month, and what scores are taken over
+POLICY = {"check": "week", "update": "2 weeks", "id": "row_id"}
+
+
+@dataclass
+class Year:
+    """A stream cut into weeks, with row numbers as ids."""
+
+    stream: Stream
+    weeks: list[pl.DataFrame]
+    folder: Path
+    home: Path
+    model: Path
+    served: list[str] = field(default_factory=list)  # the version in service in each week
+    said: list[str] = field(default_factory=list)
+
+
+def prepared(name: str, weeks: int, folder: Path, seed: int) -> Year:
+    stream = STREAMS[name]()
+    if name == "gas_sensor":  # fewer sensors, so that an oracle of every week is paid for; rows in no order of gases
+        keep = [c for c in stream.blocks[0].columns if not c.startswith("s") or int(c[1:3]) <= 5]
+        blocks = tuple(b.select(keep).sample(fraction=1.0, shuffle=True, seed=seed) for b in stream.blocks)
+        stream = Stream(name, blocks, stream.target, stream.metric, stream.task, stream.adopting)
+    rows = pl.concat(stream.blocks[1:]).with_row_index("row_id")
+    ends = np.linspace(0, rows.height, weeks + 1).round().astype(int)
+    cut = [rows[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    (folder / "rows").mkdir(parents=True)
+    (folder / "labels").mkdir()
+    return Year(stream, cut, folder, folder / "home", deploy(stream, "lightgbm", seed, folder))
+
+
+def deliver(year: Year, week: int, faults: dict[int, Fault], seed: int) -> None:
+    """What comes at the end of ``week``: its rows, the labels of the week before, files of the week before mended."""
+    target, fault = year.stream.target, faults.get(week)
+    rows = year.weeks[week].drop(target)
+    wrong = broken(fault, rows, target) if fault is not None else rows
+    at = year.folder / "rows" / f"{week:03d}.parquet"
+    at.write_bytes(wrong) if isinstance(wrong, bytes) else wrong.write_parquet(at)
+    before = faults.get(week - 1)
+    if before is not None and before.mended:
+        year.weeks[week - 1].drop(target).write_parquet(year.folder / "rows" / f"{week - 1:03d}.parquet")
+    stopped = [f.week for f in faults.values() if f.kind == "labels stop"]
+    for labelled in range(week):
+        at = year.folder / "labels" / f"{labelled:03d}.parquet"
+        if at.exists() or any(s <= labelled < s + STOPPED and week < s + STOPPED + 1 for s in stopped):
+            continue
+        labels = year.weeks[labelled].select("row_id", target)
+        if labelled in faults and faults[labelled].kind == "poisoned":
+            labels = poisoned(labels, target, seed)
+        labels.write_parquet(at)
+
+
+def maintained(year: Year, faults: dict[int, Fault], seed: int) -> None:
+    """The whole year; ``year.served`` gets the version in service in each week."""
+    chance = random.Random(seed + 1)
+    evermodel.adopt(
+        year.model, data=year.stream.blocks[0], target=year.stream.target, name="m", home=year.home,
+        **year.stream.adopting,
+    )  # fmt: skip
+    now = [START]
+    policy = {**POLICY, "data": str(year.folder / "rows"), "labels": str(year.folder / "labels")}
+    with clocks.by(lambda: now[0]):
+        evermodel.policy("m", policy, home=year.home)
+    for week in range(len(year.weeks)):
+        year.served.append(champion_of(open_home(year.home), "m").version)
+        deliver(year, week, faults, seed)
+        now[0] = START + dt.timedelta(weeks=week + 1, hours=1)
+        fault = faults.get(week)
+        if fault is not None and fault.kind in ("killed", "full disk"):
+            year.said.append(f"week {week}: {struck(year, now[0], fault, chance)}")
+            now[0] += dt.timedelta(hours=1)  # whoever was killed held a lease; the next run takes it over
+        done = evermodel.maintain(home=year.home, clock=lambda: now[0])
+        for job in done.jobs:
+            told = [w for w in job.said if w.startswith(("refused", "alarm", "went back", "kept", "not updated"))]
+            year.said += [f"week {week}: {job.kind} {job.state} {job.decision or ''} {w}" for w in told]
+            if job.state != "done":
+                year.said.append(f"week {week}: {job.kind} {job.state}: {'; '.join(job.said)}")
+
+
+def struck(year: Year, now: dt.datetime, fault: Fault, chance: random.Random) -> str:
+    """A process of its own maintains, and is killed at a random moment, or cannot write."""
+    words = [sys.executable, __file__, "--child", str(year.home), now.isoformat()]
+    limit = "20000" if fault.kind == "full disk" else ""
+    ready = year.folder / "ready"
+    ready.unlink(missing_ok=True)
+    child = subprocess.Popen(
+        [*words, str(ready), limit], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ.copy()
+    )
+    if fault.kind == "killed":
+        store = open_home(year.home)
+        while not store.jobs("m", states=("running",)) and child.poll() is None:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0.0, 2.0))
+        child.send_signal(signal.SIGKILL)
+    out = child.communicate()[0].decode()
+    held = [j.kind for j in open_home(year.home).jobs("m", states=("running",))]
+    return f"{fault.kind}: exit {child.returncode}, left running: {held or 'nothing'} {out[-100:].strip()!r}"
+
+
+def child(home: str, now: str, ready: str, limit: str) -> None:
+    moment = dt.datetime.fromisoformat(now)
+    evermodel.models(home=home)
+    Path(ready).touch()
+    if limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+    print(evermodel.maintain(home=home, clock=lambda: moment).lines()[-1][:80])
+
+
+def score(year: Year, model: Model, weeks: range) -> float:
+    """Points on the true rows of some weeks."""
+    y, p = zip(*(answers(year, model, w) for w in weeks), strict=True)
+    return 100.0 * float(plugs.function("metrics", year.stream.metric)(np.concatenate(y), np.concatenate(p)))
+
+
+def answers(year: Year, model: Model, week: int) -> tuple[np.ndarray, np.ndarray]:
+    table = table_of(model, year.weeks[week])
+    return model.target(table), model.predict(table.frame)
+
+
+def table_of(model: Model, frame: pl.DataFrame) -> Table:
+    found = difference(model.contract, frame.drop("row_id", strict=False).lazy())
+    return clean(found.migrated(frame.lazy()), model.contract, labelled=True).collect()
+
+
+def mean_of(year: Year, models: list[Model]) -> float:
+    """The mean over stretches of four weeks, each week answered by the model of that week."""
+    found = []
+    for first in range(0, len(models), STRETCH):
+        both = [answers(year, models[w], w) for w in range(first, min(first + STRETCH, len(models)))]
+        y, p = (np.concatenate(part) for part in zip(*both, strict=True))
+        found.append(100.0 * float(plugs.function("metrics", year.stream.metric)(y, p)))
+    return float(np.mean(found))
+
+
+def refitted(first: Model, year: Year, every: int, known: dict[int, list[pl.DataFrame]]) -> tuple[list[Model], float]:
+    """Refit on all that is known every ``every`` weeks: the model of each week, and the seconds of training."""
+    models, now, seconds = [], first, 0.0
+    for week in range(len(year.weeks)):
+        if week and week % every == 0 and known[week]:
+            table = table_of(first, pl.concat([year.stream.blocks[0], *known[week]], how="diagonal_relaxed"))
+            began = time.process_time()
+            now = Context(0).change("refit", [first], Split(table, None))
+            seconds += time.process_time() - began
+        models.append(now)
+    return models, seconds
+
+
+def delivered(year: Year, faults: dict[int, Fault], seed: int, first: Model) -> dict[int, list[pl.DataFrame]]:
+    """Per week, what a script without a judge could have read by then: labelled rows as they were delivered."""
+    target, found = year.stream.target, {}
+    usable = set(first.contract.names) | {target}
+    for week in range(len(year.weeks)):
+        parts = []
+        for w in range(max(0, week - 1)):
+            fault = faults.get(w)
+            rows = year.weeks[w]
+            stopped = any(f.kind == "labels stop" and f.week <= w < f.week + STOPPED and week <= f.week + STOPPED
+                          for f in faults.values())  # fmt: skip
+            if stopped:
+                continue
+            if fault is not None and fault.kind == "poisoned":
+                rows = rows.drop(target).join(poisoned(rows.select("row_id", target), target, seed), on="row_id")
+            if usable <= set(rows.columns):
+                parts.append(rows.drop("row_id"))
+        found[week] = parts
+    return found
+
+
+def wrong_that_stay(year: Year) -> tuple[int, int, list[str]]:
+    """Promotions; those that were wrong four weeks on and stayed; in words."""
+    store, models, told, promotions, wrong = open_home(year.home), {}, [], 0, 0
+
+    def model(version: str) -> Model:
+        if version not in models:
+            models[version] = load_version(store, store.card("m", version))
+        return models[version]
+
+    for week in range(1, len(year.weeks)):
+        before, after = year.served[week - 1], year.served[week]
+        if before == after or int(after[1:]) < int(before[1:]):
+            continue
+        promotions += 1
+        if week + 2 * STRETCH > len(year.weeks):
+            continue
+        now, later = range(week, week + STRETCH), range(week + STRETCH, week + 2 * STRETCH)
+        lost = shown_gain(year, model(before), model(after), now)
+        still = shown_gain(year, model(before), model(year.served[week + STRETCH]), later)
+        if lost < -1.0:
+            told.append(f"week {week}: {before} -> {after} at most {lost:+.2f} in four weeks, {still:+.2f} in the next")
+        wrong += lost < -1.0 and still < -1.0
+    return promotions, wrong, told
+
+
+def shown_gain(year: Year, before: Model, after: Model, weeks: range) -> float:
+    """The most that ``after`` may have gained, in points: the upper end of a 98 % interval, rows of a day together."""
+    y, p, q = (np.concatenate(x) for x in zip(*((*answers(year, before, w), answers(year, after, w)[1]) for w in weeks),
+                                                strict=True))  # fmt: skip
+    rows = PairedRows(y, p, q, groups=np.arange(len(y)) * 7 * len(weeks) // len(y))
+    return 100.0 * compare(year.stream.metric, rows, confidence=0.98).gain_high
+
+
+def run(name: str, given: argparse.Namespace) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        year = prepared(name, given.weeks, Path(folder), given.seed)
+        faults = {} if given.no_faults else {f.week: f for f in drawn(given.weeks, given.seed)}
+        began = time.process_time()
+        maintained(year, faults, given.seed)
+        spent = time.process_time() - began
+        store = open_home(year.home)
+        jobs = store.jobs("m")
+        training = sum(j.outcome.get("training_seconds") or 0.0 for j in jobs)
+        updates = sum(j.outcome.get("compute_seconds") or 0.0 for j in jobs if j.kind == "update")
+        versions = {v: load_version(store, store.card("m", v)) for v in set(year.served)}
+        first = load_version(store, store.card("m", "v1"))
+        ours = mean_of(year, [versions[v] for v in year.served])
+        never = mean_of(year, [first] * given.weeks)
+        known = delivered(year, faults, given.seed, first)
+        calendar, seconds = refitted(first, year, STRETCH, known)
+        clean_models, _ = refitted(first, year, STRETCH, delivered(year, {}, given.seed, first))
+        past = {w: [r.drop("row_id") for r in year.weeks[:w]] for w in range(given.weeks)}
+        oracle, _ = refitted(first, year, 1, past)
+        promotions, wrong, told = wrong_that_stay(year)
+        found = {
+            "never": never, "calendar": mean_of(year, calendar), "clean calendar": mean_of(year, clean_models),
+            "oracle": mean_of(year, oracle), "maintained": ours, "training": training, "calendar training": seconds,
+            "update jobs": updates, "everything": spent, "promotions": promotions, "wrong": wrong,
+            "ways": json.dumps({w: sum(j.outcome.get("way") == w for j in jobs) for w in ("light", "lean", "tune")}),
+            "remembered": sum(read(store, "m")[0].spent.values()),
+        }  # fmt: skip
+        if given.why:
+            print("\n".join([*(f"  {w}: {f.kind}" for w, f in sorted(faults.items())), *year.said, *told]), flush=True)
+            for e in store.log("m"):
+                if e.kind not in ("alarm closed",):
+                    print("   ", e.at[:10], e.kind, e.facts.get("version", ""), str(e.facts.get("reasons", ""))[:150])
+        unfinished = [j for j in jobs if j.state in ("due", "running")]
+        assert not unfinished, unfinished
+        return found
+
+
+def shown(name: str, f: dict[str, float]) -> int:
+    gain, share = f["maintained"] - f["calendar"], f["training"] / f["calendar training"]
+    passed = gain >= 0 and share <= 0.5 and not f["wrong"]
+    print(
+        f"{'PASS' if passed else 'FAIL'}  {name:<15} maintained {f['maintained']:6.2f}  calendar {f['calendar']:6.2f} "
+        f"(no faults {f['clean calendar']:6.2f})  never {f['never']:6.2f}  oracle {f['oracle']:6.2f} | training "
+        f"{f['training']:5.1f} s, calendar {f['calendar training']:5.1f} s: x{share:.2f}; all update jobs "
+        f"{f['update jobs']:.0f} s, with watching and checks {f['everything']:.0f} s | {f['promotions']:.0f} "
+        f"promotions, {f['wrong']:.0f} wrong ones stayed {f['ways']}", flush=True,
+    )  # fmt: skip
+    return not passed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--streams", default="electricity,bank_marketing,bike_sharing,gas_sensor")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--weeks", type=int, default=48)
+    parser.add_argument("--no-faults", action="store_true")
+    parser.add_argument("--why", action="store_true", help="print faults, events and wrong promotions too")
+    given, began = parser.parse_args(), time.monotonic()
+    found = {name: run(name, given) for name in given.streams.split(",")}
+    failed = sum(shown(name, f) for name, f in found.items())
+    gains = [f["maintained"] - f["calendar"] for f in found.values()]
+    shares = [f["training"] / f["calendar training"] for f in found.values()]
+    wrong = sum(f["wrong"] for f in found.values())
+    print(
+        f"mean: {np.mean(gains):+.2f} points to the calendar under the same faults, x{np.mean(shares):.2f} of its "
+        f"training; {wrong:.0f} wrong promotions stayed; {failed} streams failed; {time.monotonic() - began:.0f} s"
+    )
+    raise SystemExit(bool(np.mean(gains) < 0 or np.mean(shares) > 0.5 or wrong))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--child"]:
+        try:
+            child(*sys.argv[2:])
+        except EvermodelError as error:
+            raise SystemExit(str(error)[:200]) from None
+    else:
+        main()

@@ -1,0 +1,1 @@
+"""What the verb ``maintain`` is made of: its memory, its worker, its updates."""

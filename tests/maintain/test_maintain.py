@@ -1,0 +1,318 @@
+"""The loop that runs itself: from a delivered file to a judged promotion, and back where it was wrong."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import polars as pl
+import pytest
+
+import evermodel
+from evermodel.core import plugs
+from evermodel.core.betting import STAKES, added, e_value, log_wealth
+from evermodel.core.clock import wall
+from evermodel.core.errors import AskedWrongly, OutOfSpace
+from evermodel.core.job import Job
+from evermodel.core.store import Move
+from evermodel.loop._maintain import working
+from evermodel.loop._maintain.memory import Probation, Remembered, keep, read
+from tests.cli.ground import ask
+from tests.loop.conftest import rows
+
+
+def of(done, kind):
+    return [j for j in done.jobs if j.kind == kind]
+
+
+def test_a_week_passes_and_the_model_is_better(place):
+    place.police(every="week", growth=10)
+    place.deliver("a.csv", 600, angle=0.8)
+    first = place.maintain()
+    assert [(j.kind, j.state) for j in first.jobs] == [("check", "done")], first
+    assert "took 600 rows" in str(first)
+    again = place.maintain(days=1)
+    assert not again.jobs, "nothing is due, so nothing is done"
+    place.deliver("b.csv", 600, angle=0.8)
+    (update,) = of(place.maintain(days=7), "update")
+    assert (update.state, update.decision) == ("done", "promoted"), update
+    assert place.champion == "v2"
+    assert update.facts["way"] == "light"
+    assert read(place.store, "m")[0].rows_ready == 0
+    assert read(place.store, "m")[0].probation.former == "v1"
+    assert sum(read(place.store, "m")[0].spent.values()) > 0
+
+
+def test_what_was_missed_is_caught_up_once(place):
+    place.police(check="day", update="week")
+    place.maintain()
+    done = place.maintain(days=30)
+    assert len(of(done, "check")) == 1
+    assert len(of(done, "update")) == 1
+    assert not place.maintain().jobs
+
+
+def test_a_dry_run_says_what_is_due_and_does_nothing(place):
+    place.police()
+    told = place.maintain(dry_run=True)
+    assert [(j.kind, j.state) for j in told.jobs] == [("check", "due")]
+    assert not place.store.jobs()
+
+
+def test_a_broken_file_and_another_schema_stop_nobody_else(place):
+    place.police()
+    place.deliver("good.csv", 200)
+    (place.inbox / "cut.parquet").write_bytes(b"PAR1 and then the disk was full")
+    place.deliver("renamed.csv", frame=rows(200, 90).rename({"b": "something_else"}))
+    (check,) = place.maintain().jobs
+    assert check.state == "done"
+    told = "\n".join(check.said)
+    assert "took 200 rows" in told
+    assert "cut.parquet" in told
+    assert "'b' is missing" in told
+    assert [e.kind for e in place.store.log("m")].count("delivery refused") == 2
+    rows(200, 91).write_csv(place.inbox / "renamed.csv")  # mended
+    (check,) = place.maintain(days=1).jobs
+    assert check.said[0].startswith("took 200 rows"), check.said
+    assert len([w for w in check.said if "refused" in w]) == 0, "what is known to be broken is not told again"
+
+
+def test_rows_that_come_twice_count_once(place):
+    place.police()
+    frame = rows(200, 95)
+    place.deliver("a.csv", frame=frame)
+    place.maintain()
+    place.deliver("b.csv", frame=pl.concat([frame, rows(50, 96)]))
+    place.deliver("c.csv", frame=frame)
+    told = "\n".join(place.maintain(days=1).jobs[0].said)
+    assert "took 50 rows" in told
+    assert "200 had come before" in told
+    assert read(place.store, "m")[0].rows_ready == 250
+
+
+def test_late_labels_find_their_rows(place, tmp_path):
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    place.police(labels=str(labels), id="row_id")
+    frame = rows(300, 97).with_row_index("row_id")
+    place.deliver("rows.csv", frame=frame.drop("y"))
+    frame.select("row_id", "y")[:100].write_csv(labels / "early.csv")
+    told = "\n".join(place.maintain().jobs[0].said)
+    assert "100 labels found their rows; 200 wait" in told, told
+    frame.select("row_id", "y")[50:280].write_csv(labels / "late.csv")
+    told = "\n".join(place.maintain(days=1).jobs[0].said)
+    assert "180 labels found their rows; 20 wait" in told, told
+    memory = read(place.store, "m")[0]
+    assert memory.rows_ready == 280
+    assert sum(r.rows for r in memory.waiting) == 20
+    told = "\n".join(of(place.maintain(days=100), "check")[0].said)
+    assert "20 rows got no label within 90 days" in told
+
+
+def test_a_failure_is_tried_again_and_given_up_in_words(place, monkeypatch):
+    place.police(retries=1)
+
+    def full(turn):
+        raise OutOfSpace("The disk is full.", "Free some space first.")
+
+    monkeypatch.setattr(plugs.module("loop.steps", "intake"), "intake", full)
+    (check,) = place.maintain().jobs
+    assert check.state == "again"
+    assert "disk is full" in check.said[0]
+    assert not place.maintain().jobs, "not before its time"
+    (check,) = place.maintain(days=0.01).jobs
+    assert check.state == "dead"
+    (dead,) = place.store.jobs(states=("dead",))
+    assert "disk is full" in dead.outcome["error"]
+    monkeypatch.undo()
+    assert [j.state for j in place.maintain(days=1).jobs] == ["done"], "the next job goes on"
+
+
+def test_a_job_that_takes_too_long_is_interrupted(place, monkeypatch):
+    place.police(timeout="1s", retries=0)
+
+    def slow(turn):
+        time.sleep(30)
+        return turn
+
+    monkeypatch.setattr(plugs.module("loop.steps", "look"), "look", slow)
+    began = time.monotonic()
+    (check,) = place.maintain().jobs
+    assert time.monotonic() - began < 10
+    assert check.state == "dead"
+    assert "longer than 1 s" in check.said[0]
+
+
+def test_a_replica_that_wakes_up_late_cannot_promote(place, monkeypatch):
+    place.police(every="week")
+    place.deliver("a.csv", 600, angle=0.8)
+    place.maintain()
+    real = working.run_update
+
+    def paused(turn):  # meanwhile the lease ends, and another does the job
+        place.now += dt.timedelta(hours=1)
+        taken = place.store.lease("another", at=place.now.timestamp(), seconds=1e6)
+        assert taken is not None
+        return real(turn)
+
+    monkeypatch.setattr(working, "run_update", paused)
+    (update,) = of(place.maintain(days=7), "update")
+    assert update.state == "lost"
+    assert place.champion == "v1"
+    assert not [e for e in place.store.log("m") if e.kind == "promoted"]
+
+
+@pytest.mark.parametrize(("promote", "settings"), [("approve", {}), ("auto", {"max_latency": 0.1})])
+def test_what_the_policy_does_not_allow_waits_for_a_person(place, promote, settings):
+    place.police(every="week", promote=promote, **settings)
+    place.deliver("a.csv", 600, angle=0.8)
+    place.maintain()
+    (update,) = of(place.maintain(days=7), "update")
+    assert update.decision == "waits for approval", update
+    assert place.champion == "v1"
+    with pytest.raises(AskedWrongly, match="v2 waits, not v9"):
+        evermodel.approve("m", "v9", home=place.home)
+    answer = ask(["approve", "m", "v2", "--json"], place.home)
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out)["serving"] == "v2"
+    assert place.champion == "v2"
+    assert read(place.store, "m")[0].probation.version == "v2"
+    assert ask(["approve", "m"], place.home).code == 2, "nothing waits any more"
+
+
+def test_what_is_declined_does_not_serve(place):
+    place.police(every="week", promote="never")
+    place.deliver("a.csv", 600, angle=0.8)
+    place.maintain()
+    place.maintain(days=7)
+    done = evermodel.approve("m", reject=True, home=place.home)
+    assert (done.decision, place.champion) == ("declined", "v1")
+
+
+def test_a_month_without_budget_waits(place):
+    place.police(every="week", budget=0)
+    place.deliver("a.csv", 600, angle=0.8)
+    place.maintain()
+    memory, digest = read(place.store, "m")
+    rich = Remembered(ready=memory.ready, deliveries=memory.deliveries, rates={"light": 1.0})
+    place.store.point("m", [Move("maintenance", keep(place.store, rich), digest)], [])
+    (update,) = of(place.maintain(days=7), "update")
+    assert update.decision == "waits", update
+    assert "compute seconds are left of 0 this month" in str(update.said)
+    assert read(place.store, "m")[0].rows_ready == 600, "nothing is lost"
+
+
+def test_probation_goes_back_to_the_better_one(place):
+    """A version that learnt wrong labels is promoted by hand; its own next rows take it back."""
+    place.police(check="day", update="month")
+    poison = rows(900, 70).with_columns(y=1 - pl.col("y"))
+    for i in range(2):  # the same recipe on wrong rows
+        evermodel.update(
+            "m", poison[i * 450 : (i + 1) * 450], with_="leaf_refit", settings={"decay": 0.0}, home=place.home
+        )
+    worst = place.store.cards("m")[-1].version
+    if place.champion != worst:
+        evermodel.promote("m", worst, home=place.home)
+    place.maintain()
+    memory, digest = read(place.store, "m")
+    on = Probation(worst, "v1", place.now.timestamp() + 30 * 86_400, block=1)
+    memory = Remembered(deliveries=memory.deliveries, probation=on)
+    place.store.point("m", [Move("maintenance", keep(place.store, memory), digest)], [])
+    place.deliver("next.csv", 400)
+    (check,) = place.maintain(days=1).jobs
+    assert "went back to v1" in "\n".join(check.said)
+    assert place.champion == "v1"
+    assert place.store.log("m")[-1].facts["by"] == "probation"
+
+
+def test_probation_is_over_and_the_new_one_is_kept(place):
+    place.police(every="week", probation="7 days")
+    place.deliver("a.csv", 600, angle=0.8)
+    place.maintain()
+    place.maintain(days=7)
+    place.deliver("b.csv", 400, angle=0.8)
+    said = "\n".join(w for j in place.maintain(days=8).jobs for w in j.said)
+    assert "kept v2" in said, said
+
+
+def test_a_bettor_gets_rich_only_on_a_real_difference():
+    random = np.random.default_rng(0)
+    rich = 0
+    for _ in range(400):
+        wealth: tuple[float, ...] = ()
+        for _ in range(20):  # looked at twenty times
+            wealth = added(wealth, log_wealth(random.choice([-0.4, 0.4], 50)))
+            if e_value(wealth) >= 20:
+                rich += 1
+                break
+    assert rich <= 0.05 * 400 + 10
+    worse = log_wealth(random.normal(0.05, 0.2, 2_000))
+    assert e_value(worse) > 20
+    assert len(worse) == len(STAKES)
+
+
+def test_a_killed_worker_is_followed_by_another(place):
+    """Really killed, in the middle of an update; what it had begun is done once by the next."""
+    place.police(every="week")
+    place.deliver("a.csv", 600, angle=0.8)
+    place.maintain()
+    code = (
+        "import sys, datetime as dt, evermodel; now = dt.datetime.fromisoformat(sys.argv[2])\n"
+        "evermodel.maintain(home=sys.argv[1], clock=lambda: now)"
+    )
+    later = place.now + dt.timedelta(days=7)
+    env = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    child = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, str(place.home), later.isoformat()], env=env)
+    until = time.monotonic() + 60
+    while not [j for j in place.store.jobs(states=("running",)) if j.kind == "update"]:
+        assert time.monotonic() < until and child.poll() is None
+        time.sleep(0.005)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    (left,) = place.store.jobs(states=("running",))
+    place.now = later
+    assert not of(place.maintain(), "update"), "the lease has not ended"
+    (update,) = of(place.maintain(days=0.01), "update")
+    assert (update.due, update.state, update.attempts) == (left.due, "done", 2)
+    assert len([e for e in place.store.log("m") if e.kind == "promoted"]) <= 1
+
+
+def test_the_command_line(place):
+    assert ask(["maintain", "m"], place.home).code == 2, "it has no policy"
+    place.police()
+    answer = ask(["maintain", "m", "--once", "--json"], place.home)
+    assert answer.code == 0, answer.err
+    told = json.loads(answer.out)
+    assert told["jobs"][0]["why"] == "schedule: the first look"
+    assert told["jobs"][0]["decision"] is None
+    assert ask(["maintain", "nobody"], place.home).code == 2
+    assert ask(["maintain", "--once", "--every", "1h"], place.home).code == 2
+
+
+def test_each_reason_to_update_is_told(place):
+    place.police(check="day", update="month", rows=400, triggers="rows")
+    place.deliver("a.csv", 500, angle=0.8)
+    done = place.maintain()
+    check, update = done.jobs
+    assert "500 new labelled rows, 400 call for an update" in "\n".join(check.said)
+    assert update.why.startswith("rows: 500 new labelled rows")
+    assert update.state == "done"
+
+
+def test_the_steps_of_a_check_can_be_others(place, monkeypatch):
+    class Outside:
+        @staticmethod
+        def shadow(turn):
+            return turn.saying("shadowed")
+
+    real = plugs.module
+    monkeypatch.setattr(plugs, "module", lambda room, name: Outside if name == "shadow" else real(room, name))
+    place.police(steps="intake,shadow")
+    assert "shadowed" in place.maintain().jobs[0].said
+    assert Job("m", "check", wall().isoformat()).state == "due"

@@ -1,0 +1,96 @@
+"""Policies: read strictly, kept in versions, shown as they are written."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import evermodel
+from evermodel.core.errors import AskedWrongly, BadSetting, NotFound
+from evermodel.core.policy import Policy, changed
+from tests.cli.ground import ask
+
+
+def test_two_keys_suffice():
+    policy = changed(Policy(), {"data": "incoming", "every": "week"})
+    assert (policy.check, policy.update) == ("week", "week")
+    assert policy.promote == "auto"
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"chek": "day"}, "Did you mean 'check'"),
+        ({"min_rows": "many"}, "min_rows must be a whole number"),
+        ({"min_rows": 3}, "at least 10"),
+        ({"promote": "yes"}, "auto, approve, never"),
+        ({"triggers": "quality,full moon"}, "no trigger 'full moon'"),
+        ({"probation": "a while"}, "probation must be a span"),
+        ({"max_size": "large"}, "800KB"),
+        ({"time_zone": "Berlin"}, "Europe/Berlin"),
+        ({"data": 3}, "data must be text"),
+        ({"budget": True}, "budget must be a number"),
+        ({"budget": "inf"}, "budget must be at least"),
+    ],
+)
+def test_what_is_wrong_is_said(given, says):
+    with pytest.raises(AskedWrongly) as found:
+        changed(Policy(), given)
+    assert says in str(found.value)
+
+
+def test_json_and_back():
+    policy = changed(Policy(), {"data": "x", "triggers": "quality, age", "budget": "12.5", "rows": "7"})
+    assert Policy.from_json(policy.to_json()) == policy
+
+
+def test_a_file_says_all_of_it_and_each_state_is_kept(place, tmp_path):
+    place.police(budget=5)
+    file = tmp_path / "evermodel.toml"
+    file.write_text('[models.m]\ndata = "incoming/*.parquet"\nevery = "2 weeks"\ntriggers = ["quality"]\n')
+    told = evermodel.policy("m", file=file, home=place.home)
+    assert told.policy.budget == Policy().budget, "a key that the file leaves out has its default"
+    assert told.policy.triggers == ("quality",)
+    assert [e.kind for e in place.store.log("m")].count("policy") == 2
+    again = evermodel.policy("m", file=file, home=place.home)
+    assert not again.changed
+    assert [e.kind for e in place.store.log("m")].count("policy") == 2, "nothing changed, so nothing happened"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[models.n]\ndata = 'x'\n", "no table"),
+        ("[model.m]\ndata = 'x'\n", "Did you mean 'models'"),
+        ("data = \n", "no TOML"),
+        ("models = 3\n", "must be tables"),
+        ("[models]\nm = 3\n", "must be a table"),
+    ],
+)
+def test_a_file_that_is_wrong_changes_nothing(place, tmp_path, text, says):
+    file = tmp_path / "evermodel.toml"
+    file.write_text(text)
+    with pytest.raises(AskedWrongly) as found:
+        evermodel.policy("m", file=file, home=place.home)
+    assert says in str(found.value)
+    assert place.store.at("m", "policy") is None
+
+
+def test_a_policy_without_rows_or_model_is_refused(place):
+    with pytest.raises(BadSetting, match="needs data"):
+        evermodel.policy("m", {"every": "day"}, home=place.home)
+    with pytest.raises(NotFound):
+        evermodel.policy("n", {"data": "x"}, home=place.home)
+    with pytest.raises(NotFound, match="no plug"):
+        place.police(steps="intake,shadow_of_a_doubt")
+
+
+def test_the_command_says_the_same(place):
+    answer = ask(["policy", "m", "--set", "data=in", "--set", "every=week", "--json"], place.home)
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out)["policy"]["update"] == "week"
+    assert '* data = "in"' in ask(["policy", "m"], place.home).out
+    wrong = ask(["policy", "m", "--set", "evry=week"], place.home)
+    assert wrong.code == 2
+    assert "every" in wrong.err
