@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from evermodel.loop.look import models as models
     from evermodel.loop.look import show as show
     from evermodel.loop.maintain import maintain as maintain
+    from evermodel.loop.notify import notify as notify
     from evermodel.loop.point import promote as promote
     from evermodel.loop.point import rollback as rollback
     from evermodel.loop.policy import policy as policy
@@ -55,6 +56,7 @@ VERBS = {
     "doctor": "loop.doctor",
     "reproduce": "loop.reproduce",
     "history": "loop.history",
+    "notify": "loop.notify",
     "report": "export.report",
     "demo": "export.demo",
     "maintain": "loop.maintain",

@@ -16,6 +16,7 @@ from evermodel.cli.iterate import iterate
 from evermodel.cli.keep import backup, gc, restore
 from evermodel.cli.maintain import approve, maintain, policy
 from evermodel.cli.metrics import metrics
+from evermodel.cli.notify import notify
 from evermodel.cli.options import adopt_options, home_and_json, parsed_settings, seconds
 from evermodel.cli.prune import prune
 from evermodel.cli.reproduce import reproduce
@@ -276,6 +277,7 @@ app.add_command(restore)
 app.add_command(doctor)
 app.add_command(reproduce)
 app.add_command(history)
+app.add_command(notify)
 app.add_command(maintain)
 app.add_command(policy)
 app.add_command(approve)
