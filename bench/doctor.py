@@ -1,10 +1,10 @@
 """Damage done on purpose to a real home: the doctor finds each kind, mends what can be mended, says what cannot.
 
-    python bench/doctor.py [--only WORD] [--load 30]
+    python bench/doctor.py [--only WORD] [--skip N] [--load 30]
 
 The home holds a LightGBM model with an update and a monitor, keeps a second copy of its files, and has a backup. Each
-kind gets a copy of its own. "found": exit code 1 and a finding of the right check. "mended": with --repair, exit code 0 and
-equal predictions. Then a backup is taken while another process updates and watches for --load seconds, and restored
+kind gets a copy of its own. "found": exit code 1 and a finding of the right check. "mended": with --repair, exit code 0
+and equal predictions. Then a backup is taken while another process updates and watches for --load seconds, and restored
 into a fresh folder: predictions must be equal bit for bit.
 """
 
@@ -288,13 +288,14 @@ def under_load(home: Path, seconds: float) -> tuple[bool, str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="kinds whose name holds this")
+    parser.add_argument("--skip", type=int, default=0, help="this many kinds")
     parser.add_argument("--load", type=float, default=30.0, help="seconds of backup under load; 0: none")
     given = parser.parse_args()
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         whole = make(Path(folder) / "whole")
         expected = answers(whole)
-        kinds = [d for d in DAMAGES if given.only in d.name]
+        kinds = [d for d in DAMAGES if given.only in d.name][given.skip :]
         for number, damage in enumerate(kinds):
             home = copied(whole, Path(folder) / f"case{number}")
             try:

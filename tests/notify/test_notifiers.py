@@ -22,7 +22,7 @@ from evermodel.core.errors import BadSetting, NotDelivered
 from evermodel.core.notice import Notice
 from evermodel.laws import notifiers as laws
 from evermodel.loop.home import open_home
-from evermodel.loop.notify import notify
+from evermodel.loop.telling import tell
 from scripts.servers import free_port
 
 NOTICE = laws.EXAMPLE
@@ -62,7 +62,7 @@ def smtp(**settings) -> Iterator[SimpleNamespace]:
     came = []
 
     class Keep:
-        async def handle_DATA(self, server, session, envelope):
+        async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd calls it so
             came.append(envelope)
             return "250 kept"
 
@@ -84,7 +84,8 @@ def ways(tmp_path, monkeypatch):
         monkeypatch.setenv("CHAT", chat.url)
         mail = {"to": "a@example.org", "sender": "m@example.org", "host": "127.0.0.1", "security": "none"}
         found = {
-            "log": ({"file": str(tmp_path / "log")}, lambda: _lines(tmp_path / "log"), {"file": str(tmp_path / "no" / "x")}),
+            "log": ({"file": str(tmp_path / "log")}, lambda: _lines(tmp_path / "log"),
+                    {"file": str(tmp_path / "no" / "x")}),
             "webhook": ({"url": hook.url, "key": "env:KEY"}, lambda: [c.body.decode() for c in hook.came],
                         {"url": dead, "key": "env:KEY"}),
             "slack": ({"url": "env:CHAT"}, lambda: [c.body.decode() for c in chat.came], {"url": "env:DEAD"}),
@@ -140,7 +141,7 @@ def test_a_webhook_is_signed(ways, monkeypatch):
     told, moment = came.headers["X-Evermodel-Signature"], came.headers["X-Evermodel-Timestamp"]
     mac = hmac.new(b"topsecret", moment.encode() + b"." + came.body, hashlib.sha256).hexdigest()
     assert told == f"sha256={mac}"
-    assert json.loads(came.body)["key"] == NOTICE.key and b"topsecret" not in came.body
+    assert json.loads(came.body)["key"] == NOTICE.key and b"Infinity" not in came.body and b"topsecret" not in came.body
 
 
 @pytest.mark.parametrize(("status", "headers"), [(500, {}), (404, {}), (302, {"Location": "http://127.0.0.1:1/"})])
@@ -168,8 +169,9 @@ def test_a_password_goes_over_starttls_only(tmp_path, monkeypatch):
 
     from aiosmtpd.smtp import AuthResult
 
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
-            "subjectAltName=DNS:localhost", "-keyout", tmp_path / "key", "-out", tmp_path / "cert"]  # fmt: skip
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+            "-addext", "subjectAltName=DNS:localhost", "-keyout", tmp_path / "key",
+            "-out", tmp_path / "cert"]  # fmt: skip
     subprocess.run(made, check=True, capture_output=True)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
@@ -204,15 +206,15 @@ def test_each_matter_is_told_once_a_level(tmp_path):
     store = open_home(tmp_path)
     with http() as hook:
         ways = [{"with": "webhook", "url": hook.url}]
-        tell = lambda level: notify(store, Notice("k", "m", level, "what"), ways)  # noqa: E731
-        assert tell("ok") is None
-        assert [bool(tell(level)) for level in ("warning", "warning", "critical", "critical", "ok", "ok")] == [
+        at = lambda level: tell(store, Notice("k", "m", level, "what"), ways)  # noqa: E731
+        assert at("ok") is None
+        assert [bool(at(level)) for level in ("warning", "warning", "critical", "critical", "ok", "ok")] == [
             True, False, True, False, True, False,
         ]  # fmt: skip
         assert [json.loads(c.body)["level"] for c in hook.came] == ["warning", "critical", "ok"]
         with ThreadPoolExecutor(6) as pool:
             told = list(
-                pool.map(lambda _: notify(open_home(tmp_path), Notice("j", "m", "critical", "x"), ways), range(6))
+                pool.map(lambda _: tell(open_home(tmp_path), Notice("j", "m", "critical", "x"), ways), range(6))
             )
         assert sum(t is not None for t in told) == 1 and len(hook.came) == 4
 
@@ -220,10 +222,10 @@ def test_each_matter_is_told_once_a_level(tmp_path):
 def test_what_nobody_took_is_told_again(tmp_path):
     store, notice = open_home(tmp_path), Notice("k", "m", "critical", "what")
     dead = {"with": "webhook", "url": f"http://127.0.0.1:{free_port()}/"}
-    failed = notify(store, notice, [dead])
+    failed = tell(store, notice, [dead])
     assert failed.by == () and "webhook" in failed.failed
     with http() as hook:
-        assert notify(store, notice, [dead, {"with": "webhook", "url": hook.url}]).by == ("webhook",)
+        assert tell(store, notice, [dead, {"with": "webhook", "url": hook.url}]).by == ("webhook",)
         assert len(hook.came) == 1
     assert [e.kind for e in store.log("m")] == ["not notified", "notified"]
 
@@ -235,5 +237,28 @@ def test_a_wrong_way_is_refused_before_anything_is_sent(tmp_path, way):
     from evermodel.core.errors import AskedWrongly
 
     with pytest.raises(AskedWrongly):
-        notify(open_home(tmp_path), NOTICE, [way])
+        tell(open_home(tmp_path), NOTICE, [way])
     assert open_home(tmp_path).log() == []
+
+
+def test_alarms_of_a_real_monitor_are_told_once_and_when_over(tmp_path):
+    import evermodel
+    from tests.cli.ground import ask, make_ground
+    from tests.loop.conftest import rows
+
+    home = make_ground(tmp_path).home
+    evermodel.watch("m", rows(1000, 10), window="500rows", home=home)
+    with http() as hook:
+        typed = ["notify", "m", "--with", "webhook", "--set", f"url={hook.url}"]
+        assert ask(typed, home).code == 0 and hook.came == []
+        evermodel.watch("m", rows(1500, 21, angle=1.5), home=home)
+        answer = ask([*typed, "--json"], home)
+        assert answer.code == 0 and json.loads(answer.out)["told"]
+        told = [json.loads(c.body) for c in hook.came]
+        assert told and all(t["next_command"].startswith("evermodel") and t["level"] != "ok" for t in told)
+        assert json.loads(ask([*typed, "--json"], home).out)["told"] == [] and len(hook.came) == len(told)
+        assert ask([*typed, "--test"], home).code == 0 and len(hook.came) == len(told) + 1
+    assert ask([*typed, "--test"], home).code == 1
+    for wrong in (["pigeon"], ["webhook"], ["webhook", "--test"], ["webhook", "--set", "to=me"]):
+        assert ask(["notify", "m", "--with", *wrong], home).code == 2
+    assert "notified" in ask(["history", "m"], home).out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,4 +38,11 @@ class Notice:
         return "\n".join([self.title(), *since, *facts, *([f"$ {self.next_command}"] if self.next_command else [])])
 
     def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), sort_keys=True, default=str)
+        told = dataclasses.asdict(self)
+        told["evidence"] = {k: _known(v) for k, v in self.evidence.items()}
+        return json.dumps(told, sort_keys=True, default=str)
+
+
+def _known(value: Any) -> Any:
+    """A number that JSON cannot hold becomes null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

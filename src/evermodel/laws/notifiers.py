@@ -13,7 +13,8 @@ from evermodel.core.notice import Notice
 
 Send = Callable[[Notice], object]
 EXAMPLE = Notice(
-    "drift:age", "churn", "critical", "age drifts: PSI 0.31 <here>\r\nBcc: all@example.org", "2026-01-02T03:04:05+00:00",
+    "drift:age", "churn", "critical", "age drifts: PSI 0.31 <here>\r\nBcc: all@example.org",
+    "2026-01-02T03:04:05+00:00",
     {"rows": 500, "ä": "ü"}, "evermodel update churn NEW_ROWS",
 )  # fmt: skip
 

@@ -23,7 +23,8 @@ from evermodel.loop.results import Shown
 
 Check = Callable[[Patient], Iterator[Finding]]
 CHECKS: tuple[Check, ...] = (
-    names.database, names.aliases, files.rights, files.whole, files.copies, files.left_over, serving.serving,
+    files.left_over,  # first: whoever stages a file afterwards removes what dead processes staged
+    names.database, names.aliases, files.rights, files.whole, files.copies, serving.serving,
     packages.packages, packages.holes, around.freshness, around.disk, around.tokens, around.certificates,
     around.monitoring,
 )  # fmt: skip
@@ -59,6 +60,7 @@ def doctor(
 
         $ evermodel doctor churn --repair --from /backups/models.tar
     """
+    serving.forget()
     at = home_folder(home)
     if not at.is_dir():
         raise NotFound(f"There is no home {at}.", "'evermodel adopt' makes one.")
@@ -87,7 +89,6 @@ def doctor(
 
 
 def _findings(patient: Patient) -> tuple[Finding, ...]:
-    serving.forget()
     found: list[Finding] = []
     for check in CHECKS:
         try:
@@ -110,7 +111,6 @@ def _wrong(found: tuple[Finding, ...]) -> bool:
 def _mend(store: Store, patient: Patient, asked: Asked, found: tuple[Finding, ...]) -> list[str]:
     done = [f"{where}: {how}" for where, how in files.mend_rights(patient)]
     done += [f"{where}: restored from {how}" for where, how in files.mend_files(patient)]
-    serving.forget()
     done += [f"{where}: now {how}" for where, how in names.mend_champions(examine(store, asked))]
     done += [f"{where}: copied again" for where, _ in files.mend_copies(patient)]
     if any(f.check == "left over" for f in found):

@@ -61,8 +61,12 @@ class Memory:
 
 def read_memory(store: Store, name: str) -> Memory:
     """What is remembered for a model now."""
-    digest = store.at(name, "memory")
-    if digest is None:
+    return memory_at(store, store.at(name, "memory"))
+
+
+def memory_at(store: Store, digest: str | None) -> Memory:
+    """What was remembered when the list with that digest was the newest."""
+    if not digest:
         return Memory()
     raw = json.loads(store.blob(digest).read_text())
     blocks, classes = tuple(Block(**b) for b in raw["blocks"]), tuple(raw.get("classes", ()))

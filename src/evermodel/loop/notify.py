@@ -1,66 +1,71 @@
-"""Tell each matter once: who tells it is settled in the store, so that of several replicas one does."""
+"""Tell whoever should know about a model's alarms, each once a level, and once when it is over."""
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from evermodel.core import plugs
-from evermodel.core.errors import BadSetting, EvermodelError, Moved
-from evermodel.core.notice import LEVELS, Notice
-from evermodel.core.settings import read_settings, settings_of
-from evermodel.core.store import Move, Store
-from evermodel.loop.home import event
+from evermodel.core.monitoring import Alarm
+from evermodel.core.notice import Notice
+from evermodel.loop.home import champion_of, now, open_home
+from evermodel.loop.results import Shown
+from evermodel.loop.telling import plan, tell
+from evermodel.loop.watch_state import read_state
 
 
 @dataclass(frozen=True)
-class Told:
-    """What became of a notice: which ways took it, and what the others said."""
+class Notified(Shown):
+    """``told``: what was sent now; ``known``: open alarms that were told before; ``failed``: what nobody took."""
 
-    notice: Notice
-    by: tuple[str, ...]
-    failed: Mapping[str, str]
+    name: str
+    told: tuple[str, ...]
+    known: int
+    failed: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        head = f"{self.name}: {len(self.told)} told, {self.known} told before"
+        return [head, *(f"  told    {t}" for t in self.told), *(f"  failed  {t}" for t in self.failed)]
 
 
-def notify(store: Store, notice: Notice, ways: Sequence[Mapping[str, Any]]) -> Told | None:
-    """Send a notice by each of ``ways`` ({"with": "webhook", "url": …}); None if its key was told at this level before.
+def notify(
+    name: str, with_: str, *, settings: Mapping[str, Any] | None = None, test: bool = False,
+    home: str | Path | None = None,
+) -> Notified:  # fmt: skip
+    """Send a model's open alarms by a notifier (webhook, email, slack, log): each once a level, and once when over.
 
-    Where no way takes it, it counts as not told, and the next call tries again. Of several at once, one sends.
-    Raises BadSetting for a way or setting there is not, before anything is sent.
+    ``test`` sends one trial notice instead, and raises NotDelivered where it is not taken. Secrets in ``settings`` are
+    env:NAME or file:PATH. Of several replicas one sends. Raises BadSetting, NotFound.
+
+        $ evermodel notify churn --with slack --set url=env:SLACK_URL
     """
-    if notice.level not in LEVELS:
-        raise BadSetting(f"A notice's level must be {', '.join(LEVELS)}. Got {notice.level!r}.")
-    plans = [_plan(way) for way in ways]
-    alias = "notice:" + hashlib.sha256(notice.key.encode()).hexdigest()[:40]
-    was = store.at(notice.subject, alias)
-    if not plans or was == notice.level or (was is None and notice.level == "ok"):
-        return None
-    try:
-        store.point(notice.subject, [Move(alias, notice.level, was)], [])
-    except Moved:
-        return None
-    by, failed = [], {}
-    for name, send, settings in plans:
-        try:
-            send(notice, **settings)
-            by.append(name)
-        except EvermodelError as error:
-            failed[name] = error.message
-    facts = {"key": notice.key, "level": notice.level, "what": notice.what, "by": by, "failed": failed}
-    back = [] if by else [Move(alias, was or "ok", notice.level)]
-    store.point(notice.subject, back, [event(notice.subject, "notified" if by else "not notified", facts)])
-    return Told(notice, tuple(by), failed)
+    store = open_home(home)
+    champion_of(store, name)
+    way = {"with": with_, **(settings or {})}
+    if test:
+        _, send, checked = plan(way)
+        send(Notice("test", name, "ok", "a trial notice: it arrived", now()), **checked)
+        return Notified(name, ("a trial notice",), 0)
+    state, _ = read_state(store, name)
+    told, known, failed = [], 0, []
+    for notice in _notices(name, state.alarms if state else ()):
+        done = tell(store, notice, [way])
+        if done is None:
+            known += notice.level != "ok"
+        elif done.by:
+            told.append(notice.title())
+        else:
+            failed.append(f"{notice.title()}: {done.failed[with_]}")
+    return Notified(name, tuple(told), known, tuple(failed))
 
 
-def _plan(way: Mapping[str, Any]) -> tuple[str, Any, dict[str, Any]]:
-    settings = dict(way)
-    name = str(settings.pop("with", ""))
-    send = plugs.function("notifiers", name)
-    given = read_settings(send, settings)
-    for setting in settings_of(send):
-        if setting.default is inspect.Parameter.empty and setting.name not in given:
-            raise BadSetting(f"{name} needs the setting {setting.name!r}.", f"'with = \"{name}\"' stands beside it.")
-    return name, send, given
+def _notices(name: str, alarms: tuple[Alarm, ...]) -> Iterator[Notice]:
+    """The newest state of each matter: an alarm that closed and opened again is the same matter."""
+    newest = {(a.name, a.subject): a for a in alarms}
+    for alarm in newest.values():
+        level = "ok" if alarm.closed else alarm.level
+        what = f"{alarm.name} of {alarm.subject}: " + (f"over since {alarm.closed}" if alarm.closed else alarm.cause)
+        yield Notice(
+            f"{alarm.name}:{alarm.subject}", name, level, what, alarm.since, {"evidence": alarm.evidence}, alarm.next
+        )

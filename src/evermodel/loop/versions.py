@@ -35,14 +35,19 @@ def put_version(store: Store, model: Model, card: Card, rows: pl.DataFrame | Non
     A few of ``rows``, cleaned as its contract says, are kept with its predictions: they must never change.
     """
     staged = store.stage()
+    save_version(staged, model)
+    if rows is not None and len(rows):
+        write_golden(staged, model, rows)
+    return store.put(staged, card)
+
+
+def save_version(staged: Path, model: Model) -> None:
+    """The model's files into an empty folder; ``load_folder`` reads them."""
     (staged / "model").mkdir()
     model.framework.save(model.obj, staged / "model")
     (staged / "contract.json").write_text(model.contract.to_json())
     (staged / "transform.json").write_text(model.transform.to_json())
     (staged / "output.json").write_text(model.output.to_json())
-    if rows is not None and len(rows):
-        write_golden(staged, model, rows)
-    return store.put(staged, card)
 
 
 def load_version(store: Store, card: Card) -> Model:

@@ -18,7 +18,8 @@ __all__ = ["email"]
 
 def email(
     notice: Notice, /, *, to: str, sender: str, host: str = "localhost", port: Annotated[int, In(1, 65535)] = 587,
-    security: Literal["starttls", "tls", "none"] = "starttls", user: str = "", password: str = "", timeout: float = 20.0,
+    security: Literal["starttls", "tls", "none"] = "starttls", user: str = "", password: str = "",
+    timeout: float = 20.0,
 ) -> None:  # fmt: skip
     """A plain text message to ``to`` (A,B) through an SMTP server. ``security``: starttls, tls, or none (loopback).
 

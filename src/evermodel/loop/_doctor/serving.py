@@ -1,4 +1,4 @@
-"""The version in service loads in a clean process and answers its golden rows as it did, as fast, in as little memory."""
+"""The version in service loads in a clean process and answers its golden rows as it did, as fast and as small."""
 
 from __future__ import annotations
 
@@ -79,11 +79,11 @@ def _memory(patient: Patient, name: str, version: str, memory: float) -> Iterato
         yield Finding("memory", what, f"{name} {version}", "warning", "compare packages with its card")
 
 
-_told: dict[tuple[str, str, str], dict[str, Any]] = {}  # what a clean process said; asked once a doctor's visit
+_told: dict[tuple[str, str, str], dict[str, Any]] = {}  # what a clean process said of whole files, this visit
 
 
 def forget() -> None:
-    """Before a visit, and after files were mended: what was said no longer holds."""
+    """Before a visit: packages may have changed since the last."""
     _told.clear()
 
 
@@ -92,13 +92,14 @@ def loads(patient: Patient, name: str, version: str) -> str | None:
     from evermodel.core.errors import EvermodelError
 
     key = _key(patient, name, version)
-    if key not in _told:
-        try:
-            at = patient.store.get(name, version)
+    try:
+        at = patient.store.get(name, version)  # every file's hash, each time: the same files load as they did
+        if key not in _told:
             _told[key] = _in_a_clean_process(at, patient.store.card(name, version).framework)
-        except (EvermodelError, OSError) as error:
-            _told[key] = {"wrong": getattr(error, "message", str(error))}
-    return _told[key].get("wrong")
+    except (EvermodelError, OSError) as error:
+        return str(getattr(error, "message", error))
+    wrong: str | None = _told[key].get("wrong")
+    return wrong
 
 
 def _key(patient: Patient, name: str, version: str) -> tuple[str, str, str]:
