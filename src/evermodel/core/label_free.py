@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from evermodel.core.monitoring import Measured
-from evermodel.core.statistics import normal_quantile
+from evermodel.core.statistics import normal_quantile, t_quantile
 from evermodel.core.table import Array
 
 FEWEST = 30  # labelled rows
@@ -69,7 +69,8 @@ def from_predictors(right: Array, known: Array, whole: Array) -> Measured | None
     weights = np.linalg.lstsq(known - middle, right - right.mean(), rcond=None)[0] * left
     value = min(1.0, max(0.0, float(right.mean() + weights @ (whole.mean(axis=0) - middle))))
     rest = right - right.mean() - (known - middle) @ weights
-    variance = max(float((rest**2).sum()) / (n - 1 - d) / n * left, 0.25 / n**2)
+    unsure = t_quantile(0.975, n - 1 - d) / normal_quantile(0.975)  # the scatter is itself an estimate
+    variance = max(float((rest**2).sum()) / (n - 1 - d) / n * left * unsure**2, 0.25 / n**2)
     inside = min(1.0 - 0.5 / n, max(0.5 / n, value))
     low, high = wilson(value * inside * (1 - inside) / variance, inside * (1 - inside) / variance)
     return Measured(value, min(low, value), max(high, value), m, estimated=True)
