@@ -203,7 +203,9 @@ def test_a_teams_home_on_postgresql_is_checked_and_mended(whole, postgres, tmp_p
     (home / "store.toml").write_text(told)
     evermodel.restore(whole[0].parent / "backup.tar", to=home)
     first = evermodel.doctor(home=home)
-    assert [f.check for f in first.findings if f.severity != "note"] == ["copies"], "a restore fills the first place only"
+    assert [f.check for f in first.findings if f.severity != "note"] == ["copies"], (
+        "a restore fills the first place only"
+    )
     assert evermodel.doctor(home=home, repair=True).healthy
     card = open_home(home).card("m", "v2")
     digest = card.files["model/model.txt"]
