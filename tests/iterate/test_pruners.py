@@ -282,3 +282,27 @@ def test_normalisation_is_folded_into_convolutions_and_nothing_else_changes():
         assert torch.allclose(module(x), whole, atol=1e-5)
     few = plug.predict(program, x[:5].numpy())
     assert np.allclose(plug.predict(program, x.numpy())[:5], few, atol=1e-5)  # folded and not
+
+
+def test_a_file_may_say_of_8_bits_only_what_keras_writes_by_default(tmp_path):
+    import zipfile
+
+    import keras
+
+    from evermodel.frameworks import keras as plug
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(32, "relu"), keras.layers.Dense(1)])
+    made = plug.quantised(model, 1.0)
+    x = np.random.default_rng(0).normal(size=(20, 4)).astype("float32")
+    made.save(tmp_path / "good.keras")
+    assert np.array_equal(plug.predict(plug.read(tmp_path / "good.keras"), x), plug.predict(made, x))
+    assert np.allclose(plug.predict(made, x), plug.predict(model, x), atol=0.05 * np.abs(plug.predict(model, x)).max())
+    for old, new in (('"mode": "int8"', '"mode": "int8/../x"'), ('"AbsMaxQuantizer"', '"GPTQConfig"')):
+        at = tmp_path / "bad.keras"
+        with zipfile.ZipFile(tmp_path / "good.keras") as good, zipfile.ZipFile(at, "w") as bad:
+            for name in good.namelist():
+                text = good.read(name)
+                bad.writestr(name, text.decode().replace(old, new).encode() if name == "config.json" else text)
+            assert old in good.read("config.json").decode()
+        with pytest.raises(BadModel, match="by default"):
+            plug.read(at)

@@ -28,6 +28,7 @@ EVERY = 5.0  # seconds between two looks of --follow
 @click.option("--second", metavar="VERSION", help="A version whose answers make intervals of few labels narrower.")
 @click.option("--suggest", type=int, metavar="N", help="Draw N rows whose labels would tell most; needs --to.")
 @click.option("--to", metavar="FILE", help="With --suggest: the .csv or .parquet to write them to.")
+@click.option("--merge", metavar="HOME", help="Add another home's monitor of this model to this one.")
 @click.option("--push", "gateway", metavar="URL", help="Push the metrics to this Pushgateway afterwards.")
 @click.option("--job", default="model_performance", show_default=True, help="With --push: the job's name there.")
 @home_and_json

@@ -16,6 +16,7 @@ from evermodel.core.row_cleaning import target_value
 from evermodel.core.store import Store
 from evermodel.core.values import canonical_text
 from evermodel.loop.watch_intake import label_sums
+from evermodel.loop.watch_merge import holder
 from evermodel.loop.watch_rows import ASKED, CODE, ID, LOOK, Cut, Y, id_columns, look_names
 from evermodel.loop.watch_state import Look, Part, State
 
@@ -105,7 +106,9 @@ def _sums(rows: pl.DataFrame, contract: Contract, edge: float, cut: Cut, looks: 
     if ASKED in rows.columns:  # the least certain rows were asked for: they say nothing of how often the others err
         rows = rows.filter(pl.col(ASKED).is_null())
     for (start,), of in rows.filter(pl.col(CODE).is_not_null()).group_by(LOOK):
-        key = look_names(int(str(start)), cut, cut.rows)[0]
+        key = holder(looks, look_names(int(str(start)), cut, cut.rows)[0])
+        if key not in looks:
+            continue
         was = looks[key]
         found.append(Look(key, was.start, was.end, 0, *label_sums(of, contract, edge)))
     return found

@@ -20,6 +20,7 @@ from evermodel.loop.watch_certain import clock, settled
 from evermodel.loop.watch_evidence import Subject, learn_baselines, subjects, test_subject
 from evermodel.loop.watch_incidents import joined, over
 from evermodel.loop.watch_intake import ALL_KINDS, rows_of_look
+from evermodel.loop.watch_merge import compacted
 from evermodel.loop.watch_quality import confidence_sums, errors_by_kind, powered, windows_of
 from evermodel.loop.watch_reference import PREDICTION
 from evermodel.loop.watch_rows import KIND, Y
@@ -39,9 +40,9 @@ def looked_at(
     for version, keys in touched.items():
         watched = state.watched[version]
         looks = dict(watched.looks)
-        for key in sorted(keys):
+        for key in sorted(k for k in keys if k in looks and looks[k].spans == 1):
             looks[key] = _measured(store, state, contract, version, looks[key], looks)
-        watched = dataclasses.replace(watched, looks=looks)
+        watched = compacted(dataclasses.replace(watched, looks=looks))
         state = dataclasses.replace(state, watched={**state.watched, version: watched})
     if state.version not in state.watched:
         return settled(state, [], clock())

@@ -39,6 +39,7 @@ class Look:
     windows: tuple[Window, ...] = ()
     confidence: tuple[float, ...] = ()  # sums over its labelled rows, as core/label_free.py keeps them
     by_kind: tuple[tuple[float, ...], ...] = ()  # of a regression: kind, labelled rows, their errors (3, …)
+    spans: int = 1  # looks that were put together into it
 
     def __add__(self, other: Look) -> Look:
         names = dict.fromkeys((*self.columns, *other.columns))
@@ -50,7 +51,7 @@ class Look:
         start, end = min(self.start, other.start, key=place), max(self.end, other.end, key=place)
         sums = {n: getattr(self, n) + getattr(other, n) for n in ("rows", "labelled", "errors", "large")}
         return Look(self.key, start, end, **sums, columns=columns, predicted=predicted, windows=self.windows,
-                    confidence=self.confidence, by_kind=self.by_kind)  # fmt: skip
+                    confidence=self.confidence, by_kind=self.by_kind, spans=self.spans)  # fmt: skip
 
 
 @dataclass(frozen=True)

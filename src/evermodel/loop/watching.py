@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evermodel.core.digests import digest_frame
-from evermodel.core.errors import AskedWrongly, BadSetting
+from evermodel.core.errors import AskedWrongly, BadSetting, NotFound
 from evermodel.core.files import digest_file
 from evermodel.core.model import Model
 from evermodel.core.monitoring import Monitored
@@ -22,6 +22,7 @@ from evermodel.loop.watch_certain import SILENT, arrived, as_read, clock, in_ser
 from evermodel.loop.watch_intake import take_rows
 from evermodel.loop.watch_labels import read_labels, take_labels, take_waiting
 from evermodel.loop.watch_look import looked_at
+from evermodel.loop.watch_merge import all_looks, taken_over
 from evermodel.loop.watch_reference import watched_version
 from evermodel.loop.watch_result import Watching, monitored
 from evermodel.loop.watch_rows import DEFAULT_ROWS, Cut, look_into, parsed_window
@@ -35,21 +36,21 @@ def watch(
     name: str, data: Any = None, *, labels: Any = None, window: str | None = None, version: str | None = None,
     id: str | None = None,  # noqa: A002
     false_alarms: float | None = None, second: str | None = None,
-    suggest: int | None = None, to: str | Path | None = None,
+    suggest: int | None = None, to: str | Path | None = None, merge: str | Path | None = None,
     home: str | Path | None = None,
 ) -> Watching:  # fmt: skip
     """Take in rows in service (and labels that came late), and say how good the model is and what changed.
 
     ``data``: rows, with a column ``prediction`` (and ``p_CLASS``) or to be predicted; ``labels``: rows with the target,
-    joined by an id column, or entity and time. A delivery taken in before changes nothing. Over the monitor's whole
-    life a false alarm has the chance ``false_alarms`` at most. ``second``: a version whose answers make intervals of
-    few labels narrower. ``suggest`` writes so many rows, whose labels would tell most, into the file ``to``; their labels
-    are weighted back. Raises BadData, NotFound; then nothing is changed.
+    joined by an id column, or entity and time. A delivery taken in before changes nothing. Over the monitor's life a
+    false alarm has the chance ``false_alarms`` at most. ``second``: a version whose answers narrow intervals of few
+    labels. ``suggest`` writes so many rows to be labelled into the file ``to``. ``merge``: another home whose monitor
+    of this model is added to this one. Raises BadData, NotFound; then nothing is changed.
 
         $ evermodel watch churn march.parquet --labels answers.csv
     """
     asked_for = asked_number(suggest, to) if suggest is not None else None
-    if data is None and labels is None and suggest is None:
+    if data is None and labels is None and suggest is None and merge is None:
         raise AskedWrongly("There is nothing to watch.", "Give rows, or --labels FILE.")
     if false_alarms is not None and not LEAST <= false_alarms <= MOST:
         raise BadSetting(f"--false-alarms must be in [{LEAST}, {MOST}]. Got {false_alarms}.")
@@ -58,6 +59,8 @@ def watch(
     model = load_version(store, card)
     asked = Asking(store, card, model, window, id, false_alarms, _second(store, name, second, model))
     before = read_state(store, name)[0]
+    if merge is not None:
+        write_state(store, name, partial(_with_other, asked, _other(merge, name)))
     for source in _sources(data):
         write_state(store, name, partial(_with_rows, asked, source))
     if labels is not None:
@@ -111,6 +114,22 @@ def status(name: str, *, home: str | Path | None = None) -> Monitored:
     if state is None:
         return Monitored(name, card.version, "", now(), notes=("nothing was watched yet",))
     return monitored(as_read(state, clock()))
+
+
+def _other(home: str | Path, name: str) -> tuple[Store, State]:
+    """Another home's monitor. Raises NotFound where it has none of this model."""
+    if not Path(home).is_dir():
+        raise NotFound(f"There is no home {home}.", "Give the folder of the other monitor's --home.")
+    store = open_home(home)
+    state = read_state(store, name)[0]
+    if state is None:
+        raise NotFound(f"{name} was never watched in {home}.", "Give the home of the other monitor.")
+    return store, state
+
+
+def _with_other(asked: Asking, other: tuple[Store, State], old: State | None) -> tuple[State, list[Event]]:
+    state, _ = taken_over(asked.store, *other, old)
+    return looked_at(asked.store, state, asked.model.contract, all_looks(state))
 
 
 def _second(store: Store, name: str, version: str | None, model: Model) -> Model | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -48,7 +48,7 @@ def _cheaper(result: Mapping[str, Any]) -> list[str]:
 
 
 def _pair(result: Mapping[str, Any], key: str) -> tuple[float, float] | None:
-    given = result.get(key) or ()
+    given: Sequence[Any] = result.get(key) or ()
     if len(given) != 2 or not all(known(v) and v > 0 for v in given):
         return None
     before, after = given

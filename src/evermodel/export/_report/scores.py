@@ -187,5 +187,7 @@ def _said(tried: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
                 "known before the next row comes, that rule is the one to beat, or an input the model lacks."
             )
         else:
-            said.append(f"To {name} would have scored better {figures}.")
+            settings = setting_words(other.get("settings") or {})
+            way = f"To {name}" if str(other["change"]) in CALLED else f"{name.capitalize()} ({settings})"
+            said.append(f"{way} would have scored better {figures}.")
     return said
