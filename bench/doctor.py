@@ -117,6 +117,18 @@ def broken_page(home: Path) -> None:
         file.write(os.urandom(4096 * 3))
 
 
+def broken_index(home: Path) -> None:
+    """Noise over the page of an index: rows can be read, and some are not found by their name."""
+    db = sqlite3.connect(home / "evermodel.db")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    page = db.execute("SELECT rootpage FROM sqlite_master WHERE name='ix_events_name'").fetchone()[0]
+    size = db.execute("PRAGMA page_size").fetchone()[0]
+    db.close()
+    with (home / "evermodel.db").open("r+b") as file:
+        file.seek((page - 1) * size + size // 2)
+        file.write(os.urandom(size // 2))
+
+
 def no_database(home: Path) -> None:
     for end in ("-wal", "-shm"):
         (home / f"evermodel.db{end}").unlink(missing_ok=True)
@@ -186,6 +198,7 @@ DAMAGES = (
     Damage("a file that nothing points at", orphan, "left over"),
     Damage("pages of the database overwritten", broken_page, "database", SAID),
     Damage("pages overwritten, a backup", broken_page, "database", source=True),
+    Damage("an index of the database overwritten", broken_index, "database", source=True),
     Damage("the database replaced by noise, a backup", no_database, "database", source=True),
     Damage("golden predictions differ", wrong_golden, "golden", SAID),
     Damage("made with another package", other_package, "packages", SAID),

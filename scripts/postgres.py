@@ -60,10 +60,10 @@ def postgres() -> Iterator[Postgres]:
         raise FileNotFoundError("PostgreSQL is not here. 'sh scripts/parts' gets it.")
     folder = Path(tempfile.mkdtemp(prefix="evermodel-postgres-"))
     try:
-        words = _as_another(folder)
+        words = [*_as_another(folder), *_with_libraries()]
         secret = folder / "password"
         secret.write_text(uuid.uuid4().hex)
-        if words:
+        if os.getuid() == 0:
             shutil.chown(secret, "nobody")
         data, port = folder / "data", free_port()
         made = [*words, str(program("initdb")), "-D", str(data), "-U", "evermodel", "-A", "scram-sha-256", "-E", "UTF8",
@@ -88,6 +88,13 @@ def _as_another(folder: Path) -> list[str]:
     nobody = pwd.getpwnam("nobody")
     os.chown(folder, nobody.pw_uid, nobody.pw_gid)
     return ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+
+
+def _with_libraries() -> list[str]:
+    """Unpacked programs find their libraries beside them."""
+    if not str(program("postgres")).startswith(str(PARTS)):
+        return []
+    return ["env", "LD_LIBRARY_PATH=" + ":".join(map(str, (PARTS / "lib").glob("*-linux-gnu")))]
 
 
 def _answers(server: Postgres) -> bool:

@@ -194,3 +194,27 @@ def test_history_is_one_timeline(updated):
 
 def test_a_healthy_home_predicts_as_before(whole):
     assert bench.answers(whole[0]).equals(whole[1]) and isinstance(whole[1], pl.DataFrame)
+
+
+def test_a_teams_home_on_postgresql_is_checked_and_mended(whole, postgres, tmp_path):
+    home, objects = tmp_path / "team", tmp_path / "objects"
+    home.mkdir()
+    told = f'database = "{postgres.fresh()}"\nfiles = "{objects.as_uri()}"\ncopies = ["{tmp_path / "second"}"]\n'
+    (home / "store.toml").write_text(told)
+    evermodel.restore(whole[0].parent / "backup.tar", to=home)
+    first = evermodel.doctor(home=home)
+    assert [f.check for f in first.findings if f.severity != "note"] == ["copies"], (
+        "a restore fills the first place only"
+    )
+    assert evermodel.doctor(home=home, repair=True).healthy
+    card = open_home(home).card("m", "v2")
+    digest = card.files["model/model.txt"]
+    bench.flip(objects / digest[:2] / digest)
+    import shutil
+
+    shutil.rmtree(home / "cache")
+    found = evermodel.doctor(home=home)
+    assert {f.check for f in found.findings if f.severity == "critical"} == {"files", "loads"}
+    assert evermodel.doctor(home=home, repair=True).healthy
+    assert bench.answers(home).equals(whole[1])
+    assert "evermodel:" not in str(found), "a password is shown"

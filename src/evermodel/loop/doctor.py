@@ -82,6 +82,10 @@ def doctor(
         found = _findings(patient)
         if not repair:
             return Health(str(at), tuple(patient.models()), not _wrong(found), found)
+        anew = _new_database(at, source) if any(f.check == "database" for f in found) else None
+        if anew is not None:
+            store, patient = anew, examine(anew, asked)
+            mended.append(f"{at}: the database was made anew from {source}")
         mended += _mend(store, patient, asked, found)
         after = _findings(examine(store, asked))
         gone = [dataclasses.replace(f, mended=True) for f in found if _same(f) not in {_same(a) for a in after}]
