@@ -313,8 +313,10 @@ def main() -> None:
     parser.add_argument("--no-faults", action="store_true")
     parser.add_argument("--why", action="store_true", help="print faults, events and wrong promotions too")
     given, began = parser.parse_args(), time.monotonic()
-    found = {name: run(name, given) for name in given.streams.split(",")}
-    failed = sum(shown(name, f) for name, f in found.items())
+    found, failed = {}, 0
+    for name in given.streams.split(","):
+        found[name] = run(name, given)
+        failed += shown(name, found[name])
     gains = [f["maintained"] - f["calendar"] for f in found.values()]
     shares = [f["training"] / f["calendar training"] for f in found.values()]
     wrong = sum(f["wrong"] for f in found.values())
