@@ -231,11 +231,13 @@ def against_torch_pruning(seed: int, folder: Path) -> dict:
     right = [100 * float((plug.predict(p, x[2]).argmax(axis=1) == y[2]).mean()) for p in (program, *made)]
     batch = torch.from_numpy(np.ascontiguousarray(np.moveaxis(x[2][:BATCH], -1, 1)))
 
-    def call(p):
+    def call(p):  # as each is served: ours by predict, theirs as the module that comes out of it
         with torch.no_grad():
             run(p.graph, p.tensors, batch)
 
-    times = p10([lambda p=p: call(p) for p in (program, *made)])
+    rows = x[2][:BATCH]
+    served = [lambda: call(program), lambda: plug.predict(made[0], rows), lambda: call(made[1])]
+    times = p10(served)
     sizes = [sum(v.numel() for v in p.tensors.values()) for p in (program, *made)]
     return {"name": "torch", "scores": right, "ms": [1e3 * t for t in times], "parameters": sizes, "rows": len(x[2])}
 
@@ -256,7 +258,7 @@ def train(module, x: np.ndarray, y: np.ndarray, epochs: int) -> None:
 def show_torch(r: dict) -> None:
     ms, scores, sizes = r["ms"], r["scores"], r["parameters"]
     noise = 100 * 1.96 * np.sqrt(0.01 / r["rows"])  # a hundredth of the rows told differently
-    kept = ms[1] <= 1.05 * ms[2] and scores[1] >= scores[2] - noise
+    kept = ms[1] <= ms[2] and scores[1] >= scores[2] - noise
     print(
         f"{'PASS' if kept else 'FAIL'}  torch, half of the channels: {ms[0] / ms[1]:.2f}x faster at "
         f"{scores[1] - scores[0]:+.2f} points ({sizes[1]:,} numbers); torch-pruning {ms[0] / ms[2]:.2f}x at "

@@ -21,6 +21,7 @@ import peers
 import polars as pl
 from stream_data import read
 
+from evermodel.core.clumping import clumping_besides_a_step
 from evermodel.core.evidence import drift_path, rise_evidence, rise_path
 from evermodel.core.reference import (
     ColumnReference,
@@ -30,7 +31,8 @@ from evermodel.core.reference import (
     number_reference,
     references,
 )
-from evermodel.loop.watch_evidence import BASELINE, SHARES, log_level, subjects
+from evermodel.loop.watch_evidence import BASELINE, SHARES, learn_baselines, log_level, subjects
+from evermodel.loop.watch_reference import LARGE, PREDICTION, losses, prediction_series, quality_clumping
 from evermodel.loop.watch_rows import DEFAULT_ROWS
 from evermodel.loop.watch_state import Look, Watched
 
@@ -114,14 +116,84 @@ def drift_delay(streams: int = 200) -> None:
 
 
 def _delay(seed: int, shift: float, scale: float, quiet: int, level: float) -> float:
-    rng = np.random.default_rng(seed)
-    reference = number_reference("x", rng.standard_normal(REFERENCE))
-    x = rng.standard_normal(((quiet + 60), ROWS))
-    x[quiet:] = x[quiet:] * scale + shift
-    bins = reference.coarse(np.stack([count_numbers(row, reference).bins for row in x]))
-    gaps = reference.coarse(np.asarray(reference.gaps))
+    known, x = _column(seed, shift, scale, quiet)
+    reference = references(pl.DataFrame({"x": known}), ["x"])["x"]
+    many = reference.effective(ROWS)
+    bins = reference.coarse(np.stack([count_numbers(row, reference).bins for row in x])) / many
+    gaps = np.maximum(reference.coarse(np.asarray(reference.gaps)) / many, 0.5)
     found = np.flatnonzero(drift_path(bins, gaps)[quiet:] >= level)
     return found[0] + 1.0 if len(found) else np.inf
+
+
+def _column(seed: int, shift: float, scale: float, quiet: int) -> tuple[np.ndarray, np.ndarray]:
+    """Reference rows (n,) of a column, and looks (T, rows) of which those after ``quiet`` have drifted."""
+    rng = np.random.default_rng(seed)
+    known, x = rng.standard_normal(REFERENCE), rng.standard_normal(((quiet + 60), ROWS))
+    x[quiet:] = x[quiet:] * scale + shift
+    return known, x
+
+
+NANNYML_DELAY = """
+import sys, warnings; warnings.filterwarnings("ignore")
+import numpy as np, pandas as pd, nannyml as nml
+told = np.load(sys.argv[1]); methods = ["kolmogorov_smirnov", "jensen_shannon"]
+for name in [k for k in told.files if k.startswith("x ")]:
+    known, x = told["known"], told[name]; streams = x.shape[0]
+    ref = pd.DataFrame(known.T, columns=[f"s{i}" for i in range(streams)])
+    cur = pd.DataFrame(x.reshape(streams, -1).T, columns=ref.columns)
+    c = nml.UnivariateDriftCalculator(column_names=list(ref.columns), continuous_methods=methods, chunk_size=500)
+    res = c.fit(ref).calculate(cur).filter(period="analysis").to_df()
+    for m in methods:
+        a = np.stack([res[(f, m, "alert")].values for f in ref.columns]); quiet = 20
+        late = np.where(a[:, quiet:].any(1), a[:, quiet:].argmax(1) + 1.0, np.inf)
+        print(name[2:] + "|NannyML " + m, np.median(late), a[:, :quiet].any(1).mean())
+for name in [k for k in told.files if k.startswith("e ")]:
+    e = told[name]; late, early, quiet = [], [], 3
+    for row in e:
+        f = pd.DataFrame({"y": np.zeros(len(row), int), "p": row, "s": row.astype(float)})
+        c = nml.PerformanceCalculator(problem_type="classification_binary", y_true="y", y_pred="p", y_pred_proba="s",
+            metrics=["accuracy"], chunk_size=500).fit(f[:2000])
+        a = c.calculate(f[2000:]).filter(period="analysis").to_df()[("accuracy", "alert")].values
+        late.append(500.0 * (a[2:].argmax() + 1) if a[2:].any() else np.inf); early.append(a[:2].any())
+    print(name[2:] + "|NannyML accuracy", np.median(late), np.mean(early))
+"""
+ADWIN = """
+import sys, numpy as np
+from river import drift
+told = np.load(sys.argv[1])
+for name in [k for k in told.files if k.startswith("x ")]:
+    late, early = [], []
+    for known, x in zip(told["known"], told[name]):
+        d, at, false = drift.ADWIN(), np.inf, False
+        for i, v in enumerate(np.r_[known, x.ravel()]):
+            d.update(v)
+            if d.drift_detected:
+                if i < len(known) + 20 * 500: false, d = True, drift.ADWIN()
+                else: at = (i - len(known) - 20 * 500) // 500 + 1; break
+        late.append(at); early.append(false)
+    print(name[2:] + "|river ADWIN", np.median(late), np.mean(early))
+"""
+
+
+def peers_delay(streams: int) -> None:
+    """The same drift and the same errors before the peers' thresholds; ``streams`` of each."""
+    print(
+        f"\nThe peers on {streams} streams: looks of {ROWS} rows until a drifted column is found, after 20 quiet ones;"
+    )
+    print("  labelled rows until a risen error is found, 3,000 quiet rows before (2,000 of them NannyML's reference)")
+    cases = {"+.25 sd": (0.25, 1.0), "+.1 sd": (0.1, 1.0), "sd x 1.25": (0.0, 1.25)}
+    told = {f"x {name}": np.stack([_column(s, *c, 20)[1] for s in range(streams)]) for name, c in cases.items()}
+    told |= {f"e +{round(100 * r)}": np.stack([errors_stream(s, r, 3_000, 8_000) for s in range(streams)])
+             for r in (0.02, 0.05, 0.1)}  # fmt: skip
+    file = peers.OUT / "delays.npz"
+    np.savez(file, known=np.stack([_column(s, 0.0, 1.0, 0)[0] for s in range(streams)]), **told)
+    for peer, script in (("nannyml", NANNYML_DELAY), ("river", ADWIN)):
+        for line in peers.run(peer, script, str(file)).splitlines():
+            name, _, values = line.rpartition("|")
+            words = values.split()
+            if name and len(words) >= 3:
+                say(f"{name} {' '.join(words[:-2])} (median)", float(words[-2]),
+                    note=f"alarm before the change in {float(words[-1]):.0%}")  # fmt: skip
 
 
 def errors_stream(seed: int, rise: float, quiet: int, rows: int, share: float = 0.2) -> np.ndarray:
@@ -140,7 +212,9 @@ def found_at(errors: np.ndarray, level: float, look: int = DEFAULT_ROWS, step: i
     for t in range(step, len(errors) + 1, step):
         ends = np.r_[np.arange(look, t, look), t]
         n, wrongs = np.diff(np.r_[0, ends]), np.diff(np.r_[0, running[ends]])
-        if rise_evidence(np.column_stack([wrongs, n - wrongs]), known) >= level:
+        looks = np.column_stack([wrongs, n - wrongs])
+        many = 1.0 + clumping_besides_a_step(looks) * float(np.median(n))
+        if rise_evidence(looks / many, np.maximum(known / many, 0.5)) >= level:
             return t + BASELINE
     return np.inf
 
@@ -207,40 +281,72 @@ def _delays(found: list[float], quiet: int) -> tuple[float, float]:
 
 def real_streams(repeats: int) -> None:
     """Real rows in random order, and in blocks in random order: neither drifts, all are as the reference."""
-    print("\nReal rows, shuffled and block-shuffled: streams with an alarm of drift (%)")
-    for name, cycle in (("electricity", 48), ("bank_marketing", 1), ("bike_sharing_hourly", 24)):
+    print("\nReal rows, shuffled and block-shuffled: streams with any alarm (%): columns, predictions, errors")
+    for name, (cycle, target) in REAL.items():
         frame = read(name)
         frame = frame.select(c for c in frame.columns if frame[c].dtype.is_numeric() or frame[c].dtype == pl.String)
         for block in (1, cycle * 7, cycle * 28) if cycle > 1 else (1,):
-            alarmed = [_real_alarms(frame, block, s) for s in range(repeats)]
-            share = 100 * np.mean(alarmed)
+            found: dict[str, float] = {}
+            share = 100 * np.mean([real_alarm(frame, target, block, s, found) for s in range(repeats)])
             what = "shuffled" if block == 1 else f"blocks of {block} rows ({block // cycle} days)"
-            say(f"{name}, {what}", share, "<= 1" if block == 1 else "", share <= 1 if block == 1 else None)
+            most = max(found, key=found.get)
+            say(f"{name}, {what}, {repeats} orders", share, "<= 1", share <= 1,
+                f"nearest: {most} at {found[most]:.2f} of its level")  # fmt: skip
 
 
-def _real_alarms(frame: pl.DataFrame, block: int, seed: int) -> bool:
+REAL = {"electricity": (48, "price_up"), "bank_marketing": (1, "subscribed"), "bike_sharing_hourly": (24, "rentals")}
+
+
+def real_alarm(frame: pl.DataFrame, target: str, block: int, seed: int, found: dict[str, float]) -> bool:
+    """Whether anything alarms; ``found``: how far each subject came over all calls, as a share of its log level.
+
+    The oldest quarter is the reference, and what the model was trained on; all labels of the rest come at once.
+    """
     rng = np.random.default_rng(seed)
     n = frame.height // block * block
     order = (rng.permutation(n // block)[:, None] * block + np.arange(block)).ravel()
     mixed = frame[order]
     look = max(ROWS, block * -(-ROWS // block))
-    first = max(4 * ROWS, block * -(-4 * ROWS // block))
-    reference = mixed[: max(first, n // 4 // look * look)]
-    rest = mixed[reference.height :]
-    level = log_level(SHARES["drift"] / frame.width, 1, PROMISE)
-    for column in frame.columns:
-        known = references(reference.select(_clean(reference[column])), [column]).get(column)
-        if known is None:
-            continue
-        counted = [count_column(_clean(rest[column][a : a + look]), known) for a in range(0, rest.height - look, look)]
-        if not counted:
-            continue
-        watched = Watched("v1", {column: known})
-        looks = [Look(f"r{i:09d}", str(i), str(i + 1), look, columns={column: c}) for i, c in enumerate(counted)]
-        subject = next(subjects(watched, looks, set()))
-        if drift_path(subject.looks, subject.reference).max() >= level:
-            return True
-    return False
+    first = max(max(4 * ROWS, block * -(-4 * ROWS // block)), n // 4 // look * look)
+    known = references(mixed[:first].select(_clean(mixed[c]) for c in mixed.columns), mixed.columns)
+    p, y = _answers(mixed, target, first)
+    loss = losses(y, p)
+    edge = float(np.quantile(loss[:first], LARGE))
+    wrong, large = p.argmax(axis=1) != y, loss > edge
+    said = prediction_series(p, (0, 1))
+    known |= references(said[:first].to_frame(), [PREDICTION])
+    clumped = {"quality": quality_clumping(y[:first], p[:first], large[:first])}
+    looks = []
+    for i, a in enumerate(range(first, mixed.height - look, look)):
+        here = slice(a, a + look)
+        columns = {c: count_column(said[here] if c == PREDICTION else _clean(mixed[c][here]), r)
+                   for c, r in known.items()}  # fmt: skip
+        sums = look, look, int(wrong[here].sum()), int(large[here].sum())
+        looks.append(Look(f"r{i:09d}", str(i), str(i + 1), *sums, columns=columns))
+    keys = {k.key for k in looks}
+    watched = Watched("v1", known, loss_edge=edge, clumped=clumped)
+    watched = learn_baselines(watched, looks, keys, "binary")
+    alarmed = False
+    for s in subjects(watched, looks, keys):
+        path = rise_path if s.rise else drift_path
+        come = path(s.looks, s.reference).max() / log_level(s.share, 1, PROMISE)
+        found[s.key] = max(found.get(s.key, -np.inf), float(come))
+        alarmed |= come >= 1
+    return alarmed
+
+
+def _answers(frame: pl.DataFrame, target: str, first: int) -> tuple[np.ndarray, np.ndarray]:
+    """(n, 2) probabilities of a booster trained on the ``first`` rows, and labels; a number: above its median?"""
+    import lightgbm
+
+    y = frame[target].to_numpy()
+    y = (y > np.median(y[:first])).astype(np.int64) if frame[target].n_unique() > 2 else y.astype(np.int64)
+    inputs = [c for c in frame.columns if c not in (target, "rentals_casual", "rentals_registered")]
+    x = np.column_stack([frame[c].cast(pl.Categorical).to_physical() if frame[c].dtype == pl.String else frame[c]
+                         for c in inputs]).astype(float)  # fmt: skip
+    settings = {"objective": "binary", "verbose": -1, "num_threads": 1, "num_leaves": 15}
+    p = lightgbm.train(settings, lightgbm.Dataset(x[:first], y[:first]), 40).predict(x)
+    return np.column_stack([1 - p, p]), y
 
 
 def _clean(values: pl.Series) -> pl.Series:
@@ -303,6 +409,7 @@ def main() -> None:
         "--first-seed", type=int, default=0, help="of the streams of errors; settings were chosen on 0 …"
     )
     parser.add_argument("--share", type=float, default=0.2, help="of errors before they rise")
+    parser.add_argument("--peer-streams", type=int, default=5, help="quiet streams before Evidently and NannyML")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--only", default="", help="false,drift,quality,real,peers")
     asked = parser.parse_args()
@@ -312,7 +419,7 @@ def main() -> None:
             range(asked.first_seed, asked.first_seed + asked.errors), asked.share, with_peers=not asked.no_peers
         ),
         "real": lambda: real_streams(asked.repeats),
-        "peers": lambda: None if asked.no_peers else peers_false(5, 20),
+        "peers": lambda: None if asked.no_peers else (peers_delay(20), peers_false(asked.peer_streams, 20)),
         "false": lambda: false_alarms(asked.streams),
     }
     for name, part in parts.items():

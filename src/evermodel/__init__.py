@@ -8,16 +8,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from evermodel.loop.adopt import adopt as adopt
     from evermodel.loop.approve import approve as approve
+    from evermodel.loop.backup import backup as backup
+    from evermodel.loop.backup import restore as restore
+    from evermodel.loop.doctor import doctor as doctor
     from evermodel.loop.fuse import fuse as fuse
+    from evermodel.loop.gc import gc as gc
+    from evermodel.loop.history import history as history
     from evermodel.loop.iterate import iterate as iterate
     from evermodel.loop.look import log as log
     from evermodel.loop.look import models as models
     from evermodel.loop.look import show as show
     from evermodel.loop.maintain import maintain as maintain
+    from evermodel.loop.notify import notify as notify
     from evermodel.loop.point import promote as promote
     from evermodel.loop.point import rollback as rollback
     from evermodel.loop.policy import policy as policy
     from evermodel.loop.prune import prune as prune
+    from evermodel.loop.reproduce import reproduce as reproduce
     from evermodel.loop.tune import tune as tune
     from evermodel.loop.update import update as update
     from evermodel.loop.use import evaluate as evaluate
@@ -43,6 +50,13 @@ VERBS = {
     "show": "loop.look",
     "log": "loop.look",
     "watch": "loop.watching",
+    "gc": "loop.gc",
+    "backup": "loop.backup",
+    "restore": "loop.backup",
+    "doctor": "loop.doctor",
+    "reproduce": "loop.reproduce",
+    "history": "loop.history",
+    "notify": "loop.notify",
     "report": "export.report",
     "demo": "export.demo",
     "maintain": "loop.maintain",

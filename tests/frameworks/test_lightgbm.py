@@ -183,6 +183,24 @@ def test_the_curve_and_the_deadline() -> None:
     assert 1 <= short.native.rounds < 10**6
 
 
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression", "linear", "poisson", "dart"])
+def test_the_curve_of_rows_watched_is_what_lightgbm_says(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (x, y), watched = rows(kind), rows(kind, seed=9)
+
+    def curve() -> list[tuple[float | None, float | None]]:
+        heard: list[Epoch] = []
+        told = Training(
+            validation=watched, on_epoch=heard.append, classes=tuple(range(KINDS[kind].get("num_class", 0)))
+        )
+        plug.fit(booster(kind, 25), x, y, told, fresh=True)
+        return [(e.validation_loss, e.validation_score) for e in heard]
+
+    ours = curve()
+    monkeypatch.setattr(plug, "watches_itself", lambda told, fresh: False)
+    assert len(ours) == 3
+    np.testing.assert_allclose(ours, curve(), rtol=1e-6)  # LightGBM keeps labels as float32
+
+
 def test_weights_count() -> None:
     x, y = rows("binary")
     heavy = np.where(y == 1, 20.0, 0.05)

@@ -28,6 +28,7 @@ FRAMEWORKS = (
 )
 ROOMS = (
     "sources", "frameworks", "updates", "tuners", "pruners", "fusers", "metrics", "detectors", "gates", "stores",
+    "notifiers",
 )  # fmt: skip
 FORBIDDEN = {"utils", "helpers", "common", "base", "manager", "util", "helper"}
 

@@ -53,6 +53,16 @@ def test_without_new_rows_those_kept_out_of_training_choose_and_judge(three):
     assert done.data["source"] == "rows kept out of training"
 
 
+def test_ctrl_c_in_the_middle_changes_nothing(three):
+    def interrupt(epoch):
+        raise KeyboardInterrupt
+
+    before = (evermodel.show("m", home=three).rows, evermodel.log("m", home=three).rows)
+    with pytest.raises(KeyboardInterrupt):
+        evermodel.fuse("m", ["v1", "v2"], data=rows(900, 7), with_="distill", home=three, on_epoch=interrupt)
+    assert (evermodel.show("m", home=three).rows, evermodel.log("m", home=three).rows) == before
+
+
 def test_a_cap_on_latency_counts_against_an_ensemble(three):
     done = evermodel.fuse("m", ["v1", "v2", "v3"], data=rows(900, 7, angle=0.8), with_="vote", latency=0.01, home=three)
     assert done.decision == "reject"

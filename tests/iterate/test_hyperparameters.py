@@ -59,6 +59,44 @@ def test_a_keras_network_takes_another_optimizer(optimizer, keras_network):
     assert found["weight_decay"] == pytest.approx(0.001)
 
 
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_our_optimizers_step_as_pytorchs_do(name, decay):
+    import torch
+
+    from evermodel.frameworks._torch.optimizing import MOMENTUM, STEPS
+
+    torch.manual_seed(3)
+    own = {"w": torch.randn(5, 3), "b": torch.randn(5)}
+    theirs = [torch.nn.Parameter(v.clone()) for v in own.values()]
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+    more = {"momentum": MOMENTUM} if name == "sgd" else {}
+    optimizer, memory = kinds[name](theirs, lr=0.02, weight_decay=decay, **more), {}
+    for _ in range(7):
+        gradients = [torch.randn_like(p) for p in theirs]
+        for p, g in zip(theirs, gradients, strict=True):
+            p.grad = g.clone()
+        optimizer.step()
+        STEPS[name](own, memory, ("w", "b"), gradients, 0.02, decay)
+    for mine, p in zip(own.values(), theirs, strict=True):
+        assert torch.allclose(mine, p.detach(), atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_torch_network_takes_another_optimizer_and_keeps_it(optimizer, torch_network, tmp_path):
+    plug = plugs.module("frameworks", "torch")
+    made = plug.fit(plug.with_hyperparameters(torch_network, {"optimizer": optimizer}), X, Y, TOLD, fresh=True)
+    plug.save(made, tmp_path)
+    back = plug.load(tmp_path)
+    assert plug.hyperparameters(back)["optimizer"] == optimizer
+    usual = plug.fit(torch_network, X, Y, TOLD, fresh=True)
+    assert not np.array_equal(plug.predict(back, X), plug.predict(usual, X)) or optimizer == "adam"
+    further = plug.fit(back, X, Y, TOLD, fresh=False)
+    assert set(further.memory) == set(made.memory)
+    with pytest.raises(BadModel, match="rprop"):
+        plug.with_hyperparameters(torch_network, {"optimizer": "rprop"})
+
+
 def test_a_network_that_branches_keeps_its_structure():
     import keras
 

@@ -17,14 +17,14 @@ from tests.iterate.pruning import parent
 
 PRUNED = [
     ("channels", "keras"), ("channels", "torch"), ("trees", "lightgbm"), ("trees", "xgboost"), ("trees", "histograms"),
-    ("magnitude", "keras"), ("magnitude", "torch"), ("magnitude", "linear"),
+    ("magnitude", "keras"), ("magnitude", "torch"), ("magnitude", "linear"), ("quantise", "keras"),
 ]  # fmt: skip
 OTHERS = [law for law in laws.LAWS if law is not laws.it_still_does_its_work]
 WITHOUT_WORK = {"magnitude"}  # half of the weights of so small a network are too many without training
 
 
 def test_every_pruner_is_found():
-    assert set(plugs.names("pruners")) >= {"channels", "trees", "features", "magnitude"}
+    assert set(plugs.names("pruners")) >= {"channels", "trees", "features", "magnitude", "quantise"}
 
 
 @pytest.mark.parametrize(("name", "kind"), PRUNED)
@@ -100,6 +100,8 @@ def test_each_law_catches_the_pruner_that_breaks_it(law, broken):
         ("trees", "linear"),
         ("features", "keras"),
         ("magnitude", "lightgbm"),
+        ("quantise", "lightgbm"),
+        ("quantise", "torch"),
     ],
 )
 def test_what_a_pruner_cannot_prune_is_refused(name, kind):

@@ -249,3 +249,36 @@ def test_an_ensemble_in_service_is_pruned_member_by_member(adopted):
     assert done.size[1] < 0.7 * done.size[0]
     with pytest.raises(AskedWrongly):
         evermodel.prune("m", rows(900, 9, angle=0.8), with_="channels", ratio=0.5, home=adopted)
+
+
+def test_normalisation_is_folded_into_convolutions_and_nothing_else_changes():
+    import torch
+    from torch import nn
+
+    from evermodel.frameworks import torch as plug
+    from evermodel.frameworks._torch.folding import folded
+    from evermodel.frameworks._torch.program import run
+
+    torch.manual_seed(1)
+    body = [nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 6, 3, padding=1)]
+    body += [nn.BatchNorm2d(6, affine=False), nn.ReLU(), nn.BatchNorm2d(6), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    module = nn.Sequential(*body, nn.Linear(6, 3))
+    for layer in module:
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.uniform_(layer.running_mean, -1, 1)
+            nn.init.uniform_(layer.running_var, 0.3, 3)
+            if layer.affine:
+                nn.init.uniform_(layer.weight, 0.5, 2)
+                nn.init.uniform_(layer.bias, -1, 1)
+    module.eval().example_input_array = torch.zeros(2, 3, 12, 12)
+    program = plug.taken(module)
+    graph, tensors = folded(program.graph, program.tensors)
+    kinds = [n.short for n in graph.nodes]
+    assert kinds.count("batch_norm") == 1  # the one that stands behind no convolution
+    x = torch.randn(70, 3, 12, 12)
+    with torch.no_grad():
+        whole = run(program.graph, program.tensors, x)
+        assert torch.allclose(run(graph, tensors, x), whole, atol=1e-5)
+        assert torch.allclose(module(x), whole, atol=1e-5)
+    few = plug.predict(program, x[:5].numpy())
+    assert np.allclose(plug.predict(program, x.numpy())[:5], few, atol=1e-5)  # folded and not

@@ -105,6 +105,40 @@ def test_kill_9_in_the_middle_loses_no_finished_trial(adopted):
     assert evermodel.log("m", home=adopted).rows[-1]["what"] in ("promoted", "held", "rejected")
 
 
+def test_two_processes_search_together_and_one_that_is_killed_takes_nothing_along(adopted):
+    seen = adopted / "seen"
+    other = multiprocessing.get_context("spawn").Process(target=_slow, args=(adopted, seen))
+    other.start()
+    deadline = time.monotonic() + 90
+    while not (seen.exists() and len(seen.read_text().split()) >= 2):
+        assert other.is_alive()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    heard = []
+
+    def hear(trial):
+        heard.append(trial)
+        if len(heard) == 2:
+            os.kill(other.pid, signal.SIGKILL)
+            other.join()
+
+    done = evermodel.tune(
+        "m", rows(1200, 3, angle=0.9), trials=40, home=adopted, resume=True, warm=False, on_trial=hear
+    )
+    theirs = len(seen.read_text().split())
+    assert len(done.trials) >= 39  # what the killed one had in training may count as begun
+    assert len({t.number for t in done.trials}) == len(done.trials)
+    assert len(heard) + theirs in (len(done.trials), len(done.trials) + 1)
+    points = [json.dumps(dict(t.values), sort_keys=True) for t in done.trials if t.state != "failed"]
+    assert len(points) - len(set(points)) <= 1  # two may begin one point at the same moment
+
+
+def test_no_point_of_a_space_that_trains_is_asked_wrongly(adopted):
+    with pytest.raises(AskedWrongly, match="No point of the space"):
+        evermodel.tune("m", rows(600, 3), space={"num_leaves": [-5, -3]}, trials=2, home=adopted)
+    assert [v["version"] for v in evermodel.show("m", home=adopted).rows] == ["v1"]
+
+
 def _slow(home, seen):
     def hear(trial):
         with seen.open("a") as file:

@@ -106,8 +106,8 @@ def test_calibration_error_of_honest_and_of_boastful_probabilities():
 
 def test_every_metric_obeys_the_laws_and_all_were_found():
     ran = [check_metric(plugs.module("metrics", name)) for name in plugs.names("metrics")]
-    assert len(ran) == 13
-    assert sum(ran) == len(LAWS) * (10 * 2 + 3)
+    assert len(ran) == 16
+    assert sum(ran) == len(LAWS) * (10 * 2 + 4 + 2)
     assert all(name in plugs.names("metrics") for name in DEFAULT_METRIC.values())
 
 
@@ -153,6 +153,10 @@ def writing(y, p, weight=None):
     return value
 
 
+def all_in_one(y, p, weight=None, group=None, top=10):
+    return plugs.function("metrics", "ndcg")(y, p, weight=weight, top=top)
+
+
 @pytest.mark.parametrize(
     ("plug", "law"),
     [
@@ -163,8 +167,37 @@ def writing(y, p, weight=None):
         (broken(mae=far_is_good), "truth"),
         (broken(mae=by_chance), "itself"),
         (broken(mae=writing), "written|itself"),
+        (broken(__name__="x.ndcg", ndcg=all_in_one, TASKS=("ranking",), HIGHER_IS_BETTER=True), "groups"),
     ],
 )
 def test_each_law_catches_a_broken_metric(plug, law):
     with pytest.raises(AssertionError, match=law):
         check_metric(plug)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), n=st.integers(3, 40), top=st.integers(1, 12), digits=st.sampled_from([0, 6]))
+def test_ndcg_is_scikit_learns_ties_too(seed, n, top, digits):
+    rng = np.random.default_rng(seed)
+    y, p = rng.integers(0, 4, n).astype(float), np.round(rng.standard_normal(n), digits)
+    if y.any():
+        found = plugs.function("metrics", "ndcg")(y, p, top=top)
+        assert found == pytest.approx(sk.ndcg_score(y[None], p[None], k=top), abs=1e-9)
+
+
+def test_hit_rate_counts_tied_rows_by_their_chance():
+    hit_rate = plugs.function("metrics", "hit_rate")
+    y = np.array([0, 1, 0, 0, 1.0])
+    assert hit_rate(y, np.array([5, 4, 3, 2, 1.0]), top=2) == 1.0
+    assert hit_rate(y, np.array([5, 3, 4, 2, 1.0]), top=2) == 0.0
+    assert hit_rate(y, np.zeros(5), top=2) == pytest.approx(1 - 3 / 10)
+    assert math.isnan(hit_rate(y, np.zeros(5), top=5)), "all rows are at the top"
+    assert math.isnan(hit_rate(np.zeros(5), np.zeros(5), top=2))
+
+
+def test_pinball_is_scikit_learns():
+    rng = np.random.default_rng(0)
+    y, p = rng.standard_normal(50), rng.standard_normal(50)
+    found = plugs.function("metrics", "pinball")(y, p)
+    assert found == pytest.approx(sk.mean_pinball_loss(y, p, alpha=0.9))
+    assert plugs.function("metrics", "pinball")(y, p, level=0.5) == pytest.approx(np.abs(y - p).mean() / 2)

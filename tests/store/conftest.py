@@ -6,6 +6,9 @@ import pytest
 
 from evermodel.stores._sql.setup import Setup
 from scripts import postgres as running
+from tests.loop.conftest import booster
+
+__all__ = ["booster"]
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,28 @@ def broken(of=lambda a, b: 0.5, of_counts=None):
     return plug
 
 
+def _unsummed(a):
+    found = plugs.module("detectors", "mmd").sums(a)
+    return np.r_[found[:-2] ** 2, found[-2:]]
+
+
+def test_a_detector_of_rows_whose_sums_do_not_add_up_is_caught():
+    plug = types.ModuleType("outside.mmd")
+    good = plugs.module("detectors", "mmd")
+    plug.KINDS, plug.mmd, plug.sums, plug.of_sums = ("rows",), good.mmd, _unsummed, good.of_sums
+    with pytest.raises(AssertionError):
+        laws.batches_add_up(plug)
+
+
+@pytest.mark.parametrize("name", ["c2st", "mmd"])
+def test_a_correlation_that_turned_is_seen_though_no_column_moved(name):
+    rng, detector = np.random.default_rng(0), plugs.function("detectors", name)
+    turn = np.array([[1.0, 0.9], [0.0, np.sqrt(1 - 0.81)]])
+    a, same, turned = (rng.standard_normal((1000, 2)) for _ in range(3))
+    assert detector(a, turned @ turn) > 3 * detector(a, same)
+    assert detector(a, turned @ turn) > 0.15
+
+
 def _writing(a, b):
     a[0] += 1.0
     return 0.0

@@ -234,3 +234,22 @@ def test_confidence_that_foretold_wrongly_moves_the_estimate_no_more():
     assert abs(from_history(new, blind)[0].value - usual) < 0.05
     told = from_history(new, blind)[0]
     assert told.low <= usual <= told.high
+
+
+def test_which_class_is_taken_for_which_and_rankings_within_an_entity(booster, tmp_path):  # noqa: F811
+    home, rng = tmp_path / "home", np.random.default_rng(0)
+
+    def visits(n, seed):
+        return stream(n, seed).with_columns(who=rng.integers(0, 40, n))
+
+    inputs = ["a", "b", "kind"]
+    evermodel.adopt(booster, data=visits(1500, 2), target="y", name="m", entity="who", inputs=inputs, home=home)
+    frame = visits(1000, 3)
+    window = evermodel.watch("m", frame, home=home).monitored.windows[0]
+    told = np.array([[window.confusion[t][s] for s in "01"] for t in "01"])
+    assert told.sum() == 1000
+    assert window.metrics["accuracy"].value == pytest.approx(np.trace(told) / 1000)
+    ndcg = window.metrics["ndcg"]
+    assert ndcg.n == 40
+    assert ndcg.low < ndcg.value < ndcg.high <= 1.01
+    assert window.metrics["hit_rate"].value > 0.9

@@ -8,13 +8,18 @@ import click
 
 import evermodel
 from evermodel.cli.check import check
+from evermodel.cli.doctor import doctor
 from evermodel.cli.fuse import fuse
+from evermodel.cli.history import history
 from evermodel.cli.integrate import integrate
 from evermodel.cli.iterate import iterate
+from evermodel.cli.keep import backup, gc, restore
 from evermodel.cli.maintain import approve, maintain, policy
 from evermodel.cli.metrics import metrics
+from evermodel.cli.notify import notify
 from evermodel.cli.options import adopt_options, home_and_json, parsed_settings, seconds
 from evermodel.cli.prune import prune
+from evermodel.cli.reproduce import reproduce
 from evermodel.cli.show import epochs, finish, say
 from evermodel.cli.tune import tune
 from evermodel.cli.watch import watch
@@ -266,6 +271,13 @@ app.add_command(tune)
 app.add_command(fuse)
 app.add_command(iterate)
 app.add_command(prune)
+app.add_command(gc)
+app.add_command(backup)
+app.add_command(restore)
+app.add_command(doctor)
+app.add_command(reproduce)
+app.add_command(history)
+app.add_command(notify)
 app.add_command(maintain)
 app.add_command(policy)
 app.add_command(approve)

@@ -38,7 +38,7 @@ def _hear(quiet: bool) -> Callable[[Any], None]:
 @click.argument("name")
 @click.argument("data", required=False)
 @click.option("--with", "with_", default="auto", show_default=True,
-              help="auto, channels, trees, features, magnitude.")  # fmt: skip
+              help="auto, channels, trees, features, magnitude, quantise.")  # fmt: skip
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of that way; repeatable.")
 @click.option("--ratio", type=float, help="The share that goes: 0.5 is half.")
 @click.option("--latency", callback=_times, metavar="TIMES", help="As much as brings latency to this: 0.5x.")

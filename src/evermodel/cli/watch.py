@@ -25,6 +25,7 @@ EVERY = 5.0  # seconds between two looks of --follow
 @click.option("--id", metavar="COLUMN", help="The column that says which row is which.")
 @click.option("--version", help="The version that predicted the rows, if not the one in service.")
 @click.option("--false-alarms", type=float, help="Chance of any false alarm over the monitor's life [0.01].")
+@click.option("--second", metavar="VERSION", help="A version whose answers make intervals of few labels narrower.")
 @click.option("--suggest", type=int, metavar="N", help="Draw N rows whose labels would tell most; needs --to.")
 @click.option("--to", metavar="FILE", help="With --suggest: the .csv or .parquet to write them to.")
 @click.option("--push", "gateway", metavar="URL", help="Push the metrics to this Pushgateway afterwards.")

@@ -15,6 +15,7 @@ import numpy as np
 from evermodel.core.table import Array
 
 CENTRED = (0.5, 20.0, 150.0)  # concentrations a bin of what the rows may have become: anything, near, very near
+SURER = 0.75  # of what is known of the reference: an alternative is never surer than that
 RISES = (0.02, 0.05, 0.1, 0.2)  # of the error, absolute: one-sided, an improvement is no alarm
 SHIFTED = 10
 _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680)
@@ -83,9 +84,13 @@ def rise_evidence(looks: Array, reference: Array) -> float:
 
 
 def _spread(known: Array) -> Array:
-    """What the rows may have become (A, T, K), given all that was known (T, K) before each start."""
-    shares = known / known.sum(axis=-1, keepdims=True)
-    return np.stack([c * known.shape[-1] * shares for c in CENTRED])
+    """What the rows may have become (A, T, K), given all that was known (T, K) before each start.
+
+    Never nearer to the known shares than these are known: rows that vary less than drawn ones (an hour of the day) are
+    no drift.
+    """
+    total = known.sum(axis=-1, keepdims=True)
+    return np.stack([np.minimum(c * known.shape[-1], SURER * total) / total * known for c in CENTRED])
 
 
 def _risen(known: Array) -> Array:

@@ -167,3 +167,11 @@ class Truncating(Protocol):
 
     def trees(self, obj: Any, /) -> int: ...
     def first(self, obj: Any, trees: int, /) -> Any: ...
+
+
+@runtime_checkable
+class Quantising(Protocol):
+    """A capability of networks: weights in 8 bits. Whatever trains such a network trains its twin in floats."""
+
+    def quantised(self, obj: Any, share: float, /) -> Any: ...  # the largest layers; raises BadModel where none fits
+    def is_quantised(self, obj: Any, /) -> bool: ...

@@ -9,11 +9,14 @@ import numpy as np
 
 from evermodel.core import plugs, resampling
 from evermodel.core.errors import BadData
+from evermodel.core.label_free import wilson
 from evermodel.core.monitoring import Measured
 from evermodel.core.scoring import NAN
 from evermodel.core.statistics import normal_quantile, t_quantile
 from evermodel.core.survey import share_of_all, weights_of
 from evermodel.core.table import Array
+
+__all__ = ["mean_measured", "measure", "measure_asked", "wilson"]
 
 GROUPS = 1_000  # beyond so many rows, the bootstrap draws groups of rows
 OF_ANSWERS = ("accuracy", "precision", "recall", "f1")
@@ -81,6 +84,16 @@ def measure_asked(metric: str, y: Array, p: Array, asked: Array, rows: int, *, s
     return Measured(value, value - reach, value + reach, len(y))
 
 
+def mean_measured(values: Array, confidence: float = 0.95) -> Measured:
+    """The mean of independent values (n,) in 0 to 1, with Student's interval; Wilson's where no scatter is seen."""
+    n = len(values)
+    mean = float(values.mean())
+    if not values.std() > 0.0:
+        return Measured(mean, *wilson(mean * n, n, confidence), n)
+    reach = t_quantile(0.5 + confidence / 2.0, n - 1) * float(values.std(ddof=1)) / math.sqrt(n) if n > 1 else NAN
+    return Measured(mean, mean - reach, mean + reach, n)
+
+
 def _of_answers(metric: str, y: Array, p: Array, confidence: float) -> Measured:
     """Shares of counted rows, so Wilson's interval. F1 = 2 J / (1 + J) of the share J of hits among hits and errors."""
     said, truth = p[:, 1] > p[:, 0], y == 1
@@ -112,17 +125,6 @@ def _auc(positive: Array, score: Array, confidence: float) -> Measured:
 def _shares_below(of: Array, at: Array) -> Array:
     """Share of a sorted sample below each value, ties counting half."""
     return np.asarray((np.searchsorted(of, at, "left") + np.searchsorted(of, at, "right")) / (2.0 * len(of)))
-
-
-def wilson(hits: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Score interval of a share. Source: Wilson (1927), doi:10.1080/01621459.1927.10502953."""
-    if n <= 0:
-        return NAN, NAN
-    z = normal_quantile(0.5 + confidence / 2.0)
-    share = hits / n
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    reach = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
 def _area(value: float, error: float, smallest: int, confidence: float) -> tuple[float, float]:

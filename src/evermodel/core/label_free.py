@@ -55,6 +55,37 @@ def from_confidence(all_rows: Sums, labelled: Sums, *, same_rows: bool) -> Measu
     return Measured(min(1.0, max(0.0, value)), max(0.0, value - reach), min(1.0, value + reach), int(m), estimated=True)
 
 
+def from_predictors(right: Array, known: Array, whole: Array) -> Measured | None:
+    """Share of right answers among all rows, some of which have a label: prediction-powered with several predictors.
+
+    ``right`` (n,) of rows drawn at random from the ``whole``; what foretells it of these ``known`` (n, d) and of all
+    rows ``whole`` (m, d): the model's confidence, a second model's. Valid however badly they foretell: the weights that
+    make it narrowest are learnt, and d degrees of freedom paid. Wilson's interval at the effective number of rows.
+    """
+    n, d, m = len(right), known.shape[1], len(whole)
+    if n < FEWEST + d or m < n:
+        return None
+    middle, left = known.mean(axis=0), 1.0 - n / m
+    weights = np.linalg.lstsq(known - middle, right - right.mean(), rcond=None)[0] * left
+    value = min(1.0, max(0.0, float(right.mean() + weights @ (whole.mean(axis=0) - middle))))
+    rest = right - right.mean() - (known - middle) @ weights
+    variance = max(float((rest**2).sum()) / (n - 1 - d) / n * left, 0.25 / n**2)
+    inside = min(1.0 - 0.5 / n, max(0.5 / n, value))
+    low, high = wilson(value * inside * (1 - inside) / variance, inside * (1 - inside) / variance)
+    return Measured(value, min(low, value), max(high, value), m, estimated=True)
+
+
+def wilson(hits: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Score interval of a share. Source: Wilson (1927), doi:10.1080/01621459.1927.10502953."""
+    if n <= 0:
+        return math.nan, math.nan
+    z = normal_quantile(0.5 + confidence / 2.0)
+    share = hits / n
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    reach = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
 def from_history(all_rows: Sums, history: Sequence[Sums]) -> tuple[Measured, float] | None:
     """Accuracy of rows without labels, from the labelled rows of earlier looks, and how far confidence is believed.
 

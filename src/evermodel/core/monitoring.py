@@ -12,7 +12,7 @@ Matters = Literal["low", "medium", "high", "unknown"]
 
 @dataclass(frozen=True)
 class Measured:
-    """One metric on the rows that could be scored: ``low`` to ``high`` holds the truth with 95 %; ``n`` rows."""
+    """One metric on the ``n`` rows (of a ranking: groups) that could be scored; ``low`` to ``high`` holds it: 95 %."""
 
     value: float
     low: float
@@ -35,6 +35,7 @@ class Window:
     metrics: Mapping[str, Measured] = field(default_factory=dict)
     estimates: Mapping[str, Measured] = field(default_factory=dict)  # of all rows of the window, labels or not
     predictions: Mapping[str, int] = field(default_factory=dict)  # class -> how often it was predicted
+    confusion: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # class in truth -> predicted -> rows
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Alarm:
     cause: str  # what probably caused it, in words
     next: str  # the command to run next
     closed: str = ""
+    members: tuple[str, ...] = ()  # what alarmed from one cause: "drift:age", "missing:age"; () for what is certain
 
 
 @dataclass(frozen=True)

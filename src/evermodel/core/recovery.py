@@ -7,7 +7,7 @@ from typing import Literal
 
 from evermodel.core.change import Context, Split
 from evermodel.core.errors import NoData
-from evermodel.core.members import scorer
+from evermodel.core.members import surely
 from evermodel.core.model import Model
 from evermodel.core.output import Output
 from evermodel.core.table import Table
@@ -29,14 +29,20 @@ def recovered(
     smaller: Model, parent: Model, data: Split, ctx: Context, *, epochs: int | None = None,
     teaching: Teaching = "auto", fresh: bool = False,
 ) -> Model:  # fmt: skip
-    """``smaller`` trained on the parent's answers or on the labels; the better one on ``data.tuning`` of both."""
+    """``smaller`` trained on the parent's answers; on the labels where that is better beyond doubt on ``data.tuning``.
+
+    The parent's answers are the lean: under drift what the labels of a few newer rows teach was a gain on the next rows
+    and none on those after (bank_marketing: +.13 then +.01 of AUC, the parent's answers +.11 and +.04).
+    """
     rows = training_rows(data)
     tunable = data.tuning is not None and len(data.tuning) > 0
     ways = ("parent", "labels") if teaching == "auto" and tunable else ("parent" if teaching == "auto" else teaching,)
     made = [_trained(smaller, parent, rows, data, ctx, epochs, way, fresh) for way in ways]
     if len(made) == 1 or data.tuning is None:
         return made[0]
-    return max(made, key=scorer(parent, data.tuning))
+    taught_by_parent, taught_by_labels = made
+    better = surely(taught_by_parent, data.tuning)(taught_by_labels) > 0
+    return taught_by_labels if better else taught_by_parent
 
 
 def _trained(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from evermodel.core.clumping import SHORTEST, STRETCHES, clumping
 from evermodel.core.table import Array
 
 FINE = 60  # bins a number is counted in; the evidence adds them up to ten
@@ -17,9 +18,6 @@ COARSE = 10
 TOP = 30  # categories with a bin of their own
 RAREST = 0.005  # share of the reference rows below which a category shares a bin with the unseen ones
 CLUMP = 500  # rows in whose terms clumping is told
-SHORTEST = 250  # rows of the shortest stretches it is looked for in
-STRETCHES = 6  # fewer do not show it
-SURELY = 3.0  # standard errors above "no clumping" from which it is believed
 LEAST = 2  # reference rows without which a column has no reference
 
 
@@ -44,10 +42,11 @@ class ColumnReference:
     mean: float = float("nan")
     std: float = float("nan")
     clumped: float = 0.0  # how much more the shares of ``CLUMP`` rows in a row vary than those of rows drawn at random
+    clumped_missing: float = 0.0  # the same of missing values, which come in bursts of their own
 
-    def effective(self, rows: float) -> float:
+    def effective(self, rows: float, *, missing: bool = False) -> float:
         """Rows that count as one in looks of ``rows`` rows: neighbours that resemble each other tell less than many."""
-        return 1.0 + self.clumped * rows / CLUMP
+        return 1.0 + (self.clumped_missing if missing else self.clumped) * rows / CLUMP
 
     @property
     def bins(self) -> int:
@@ -83,6 +82,7 @@ class Counted:
     missing: int = 0
     unseen: int = 0  # categories that the reference rows do not hold
     outside: int = 0  # numbers below the least or above the greatest reference value
+    far: int = 0  # of these, farther out than that range is wide
 
     @property
     def rows(self) -> int:
@@ -94,10 +94,11 @@ class Counted:
             self.missing + other.missing,
             self.unseen + other.unseen,
             self.outside + other.outside,
+            self.far + other.far,
         )
 
     def to_json(self) -> list[Any]:
-        return [self.bins.astype(int).tolist(), self.missing, self.unseen, self.outside]
+        return [self.bins.astype(int).tolist(), self.missing, self.unseen, self.outside, self.far]
 
     @classmethod
     def from_json(cls, raw: Sequence[Any]) -> Counted:
@@ -173,41 +174,25 @@ def count_numbers(x: Array, reference: ColumnReference, missing: int = 0) -> Cou
     bins = np.bincount(np.searchsorted(reference.edges, x, side="left"), minlength=reference.bins)
     low, high = reference.low, reference.high
     outside = int((x < low).sum() + (x > high).sum()) if low is not None and high is not None else 0
-    return Counted(bins, missing, 0, outside)
-
-
-def with_clumping(values: pl.Series, reference: ColumnReference) -> ColumnReference:
-    """The reference with how much its rows, in the order of time, hang together (seasons, bursts, drifting sensors).
-
-    The excess of Pearson's statistic between stretches, by degree of freedom, a row; of several lengths the largest,
-    and 0 unless beyond doubt.
-    """
-    n = len(values) // SHORTEST
-    if n < STRETCHES:
-        return reference
-    short = [count_column(values[i * SHORTEST : (i + 1) * SHORTEST], reference).bins for i in range(n)]
-    counts, found, size = reference.coarse(np.stack(short)).astype(np.float64), 0.0, SHORTEST
-    while len(counts) >= STRETCHES:
-        found = max(found, _excess(counts) * CLUMP / size)
-        even = len(counts) // 2 * 2
-        counts, size = counts[:even:2] + counts[1:even:2], size * 2
-    return dataclasses.replace(reference, clumped=found)
-
-
-def _excess(counts: Array) -> float:
-    """By how much stretches (n, K) vary more than at random; as much more as so few of them may fail to show."""
-    expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0) / max(1.0, counts.sum())
-    inside = expected > 0
-    free = (len(counts) - 1) * (int(inside.any(axis=0).sum()) - 1)
-    if free < 1:
-        return 0.0
-    ratio = float(((counts - expected)[inside] ** 2 / expected[inside]).sum()) / free
-    if ratio <= 1.0 + SURELY * np.sqrt(2.0 / free):
-        return 0.0
-    return float((ratio - 1.0) * (1.0 + 2.0 / np.sqrt(len(counts))))
+    if not outside or low is None or high is None:
+        return Counted(bins, missing)
+    wide = high - low
+    far = int((x < low - wide).sum() + (x > high + wide).sum()) if wide > 0 else 0
+    return Counted(bins, missing, 0, outside, far)
 
 
 def references(frame: pl.DataFrame, names: Sequence[str]) -> dict[str, ColumnReference]:
     """The reference of each named column of cleaned rows, oldest first; columns without a usable value have none."""
     found = {n: column_reference(frame[n]) for n in names if n in frame.columns and frame[n].dtype != pl.Binary}
     return {n: with_clumping(frame[n], r) for n, r in found.items() if r is not None}
+
+
+def with_clumping(values: pl.Series, reference: ColumnReference) -> ColumnReference:
+    """The reference with how much its rows, in the order of time, hang together (seasons, bursts, drifting sensors)."""
+    n = len(values) // SHORTEST
+    if n < STRETCHES:
+        return reference
+    short = [count_column(values[i * SHORTEST : (i + 1) * SHORTEST], reference) for i in range(n)]
+    missing = np.array([(c.missing, c.rows - c.missing) for c in short])
+    found = clumping(reference.coarse(np.stack([c.bins for c in short])))
+    return dataclasses.replace(reference, clumped=found * CLUMP, clumped_missing=clumping(missing) * CLUMP)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from evermodel.core.job import Done, Job
+from evermodel.core.upkeep import Upkeep
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Store(Protocol):
     """
 
     home: Path
+    care: Upkeep  # what gc, backup and the doctor ask
 
     def stage(self) -> Path: ...  # an empty folder of our own, on the store's disk
     def keep(self, staged: Path, /) -> str: ...  # a staged file becomes an immutable blob, named by its SHA-256

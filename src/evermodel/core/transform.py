@@ -166,8 +166,5 @@ def _encoded(feature: Feature, column: pl.Series) -> Array:
 
 def category_codes(column: pl.Series, categories: tuple[str, ...]) -> Array:
     """(n,) int64 position of each value in ``categories``; -1 where it is missing or not among them."""
-    table = pl.DataFrame(
-        {"value": list(categories), "code": range(len(categories))}, schema={"value": pl.String, "code": pl.Int64}
-    )
-    joined = pl.DataFrame({"value": column.cast(pl.String)}).join(table, on="value", how="left", maintain_order="left")
-    return joined["code"].fill_null(-1).to_numpy()
+    codes = range(len(categories))
+    return column.cast(pl.String).replace_strict(categories, codes, default=-1, return_dtype=pl.Int64).to_numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -101,18 +102,19 @@ def fit(obj: Any, x: Any, y: Array, training: Training, /, *, fresh: bool) -> An
     from evermodel.frameworks._keras import fitting
 
     _check_built(obj)
-    return fitting.fit(obj, x, y, training, fresh=fresh)
+    return fitting.fit(_floats(obj), x, y, training, fresh=fresh)
 
 
 def weights(obj: Any, /) -> list[Array]:
     """Copies of all parameters, those learnt and those counted (BatchNormalization), in Keras's order."""
-    return [w.copy() for w in obj.get_weights()]
+    return [w.copy() for w in _floats(obj).get_weights()]
 
 
 def with_weights(obj: Any, weights: Sequence[Array], /) -> Any:
     """A new model with these parameters; training settings as before, optimizer memory fresh."""
     from evermodel.frameworks._keras import copying
 
+    obj = _floats(obj)
     made = copying.clone(obj)
     copying.set_weights(made, list(weights))
     copying.compile_like(obj, made)
@@ -131,33 +133,33 @@ def widened(obj: Any, /, *, inputs: int, outputs: int) -> Any:
     from evermodel.frameworks._keras import widening
 
     _check_built(obj)
-    return widening.widened(obj, inputs=inputs, outputs=outputs)
+    return widening.widened(_floats(obj), inputs=inputs, outputs=outputs)
 
 
 def hyperparameters(obj: Any, /) -> Values:
     from evermodel.frameworks._keras import tuning
 
-    return tuning.hyperparameters(obj)
+    return tuning.hyperparameters(_floats(obj))
 
 
 def dimensions(obj: Any, /) -> tuple[Dimension, ...]:
     from evermodel.frameworks._keras import tuning
 
-    return tuning.dimensions(obj)
+    return tuning.dimensions(_floats(obj))
 
 
 def with_hyperparameters(obj: Any, values: Values, /) -> Any:
     """A newly initialised network of the same kind with other hyperparameters. Raises BadModel where it cannot be."""
     from evermodel.frameworks._keras import tuning
 
-    return tuning.with_hyperparameters(obj, values)
+    return tuning.with_hyperparameters(_floats(obj), values)
 
 
 def layers(obj: Any, /) -> list[tuple[Array, Array]]:
     """(kernel (inputs, units), bias) of a network that is nothing but Dense layers, activations and Dropout."""
     from evermodel.frameworks._keras import layered
 
-    return layered.layers(obj)
+    return layered.layers(_floats(obj))
 
 
 def with_layers(obj: Any, layers: Sequence[tuple[Array, Array]], /) -> Any:
@@ -170,21 +172,21 @@ def groups(obj: Any, /) -> list[Group]:
     from evermodel.frameworks._keras import pruning
 
     _check_built(obj)
-    return pruning.groups(obj)
+    return pruning.groups(_floats(obj))
 
 
 def without(obj: Any, removed: Mapping[str, Array], /) -> Any:
     """A smaller network without these channels: group name -> positions."""
     from evermodel.frameworks._keras import pruning
 
-    return pruning.without(obj, removed)
+    return pruning.without(_floats(obj), removed)
 
 
 def masked(obj: Any, removed: Mapping[str, Array], /) -> Any:
     """The network in its old size with zeros for these channels' weights: no faster."""
     from evermodel.frameworks._keras import pruning
 
-    return pruning.masked(obj, removed)
+    return pruning.masked(_floats(obj), removed)
 
 
 def logits(obj: Any, x: Any, /) -> Array | None:
@@ -192,7 +194,7 @@ def logits(obj: Any, x: Any, /) -> Array | None:
     from evermodel.frameworks._keras import heads
 
     _check_built(obj)
-    return heads.logits(obj, x)
+    return heads.logits(_floats(obj), x)
 
 
 def input_gradient(obj: Any, x: Any, direction: Array, /) -> Array:
@@ -200,14 +202,36 @@ def input_gradient(obj: Any, x: Any, direction: Array, /) -> Array:
     from evermodel.frameworks._keras import gradients
 
     _check_built(obj)
-    return gradients.input_gradient(obj, x, direction)
+    return gradients.input_gradient(_floats(obj), x, direction)
 
 
 def joined(models: Sequence[Model], shares: Sequence[float], names: Sequence[str], /) -> Model:
     """One network that predicts the weighted mean of the models' log odds or values, behind the first's transform."""
     from evermodel.frameworks._keras import heads
 
-    return heads.joined(models, shares, names)
+    plain = [dataclasses.replace(m, obj=_floats(m.obj)) for m in models]
+    return heads.joined(plain, shares, names)
+
+
+def quantised(obj: Any, share: float, /) -> Any:
+    """A new network whose largest layers, ``share`` of the weights, are in 8 bits. Raises BadModel where none fits."""
+    from evermodel.frameworks._keras import quantising
+
+    _check_built(obj)
+    return quantising.quantised(obj, share)
+
+
+def is_quantised(obj: Any, /) -> bool:
+    from evermodel.frameworks._keras import quantising
+
+    return quantising.is_quantised(obj)
+
+
+def _floats(obj: Any) -> Any:
+    """The network, or its twin in floats where its weights are in 8 bits."""
+    from evermodel.frameworks._keras import quantising
+
+    return quantising.floats(obj)
 
 
 def _check_built(obj: Any) -> None:

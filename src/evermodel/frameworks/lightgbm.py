@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,9 @@ from evermodel.core.files import write_whole
 from evermodel.core.framework import Needs
 from evermodel.core.space import Dimension, Values
 from evermodel.core.table import Array
-from evermodel.core.training import Epoch, Training
+from evermodel.core.training import Training
 from evermodel.frameworks._lightgbm import tuning
+from evermodel.frameworks._lightgbm.listening import Margins, listener, watches_itself
 from evermodel.frameworks._lightgbm.native import MAGIC, Native, parse, side_by_side, to_text
 from evermodel.frameworks._lightgbm.recipe import class_count, parameters, task_of
 from evermodel.frameworks._pickled import SUFFIXES as SUFFIXES_OF_PICKLES
@@ -26,7 +26,6 @@ from evermodel.frameworks._pickled import names_package, unpickled
 
 EXTRA = "boost"
 SUFFIXES = (".txt", ".lgb", ".model")
-HEARD_EVERY = 10  # rounds between two entries of the learning curve
 FURTHER = 0.2  # share of the trees that going on adds
 
 
@@ -194,43 +193,18 @@ def _trained(
     named = parent.native.names if x.shape[1] == parent.native.width else "auto"
     categorical = sorted({*training.categorical, *own})
     rows = lgb.Dataset(x, y, weight=training.weight, feature_name=named, categorical_feature=categorical)
-    watched = []
+    watched, margins = [], None
     if training.validation is not None and len(training.validation[1]):
-        watched = [lgb.Dataset(np.asarray(training.validation[0]), training.validation[1], reference=rows)]
+        if watches_itself(told, fresh=fresh):
+            margins = Margins(*training.validation, told)
+        else:
+            watched = [lgb.Dataset(np.asarray(training.validation[0]), training.validation[1], reference=rows)]
     before = None if fresh else parent.booster
-    heard = _listener(training, y, told["metric"], rounds, lgb.callback.EarlyStopException)
+    heard = listener(training, y, told["metric"], rounds, lgb.callback.EarlyStopException, margins)
     names = ["valid"] * len(watched)
-    return _tried(lambda: lgb.train(told, rows, rounds, watched, names, init_model=before, callbacks=[heard]))
-
-
-def _listener(
-    training: Training, y: Array, metrics: Sequence[str], rounds: int, stop: type[Exception]
-) -> Callable[[Any], None]:
-    began = time.monotonic()
-    spread = float(np.var(y)) or 1.0
-    watched = 1.0 if training.validation is None else float(np.var(training.validation[1])) or 1.0
-
-    def hear(env: Any) -> None:
-        done, late = env.iteration - env.begin_iteration + 1, training.out_of_time()
-        if done % HEARD_EVERY == 0 or done == rounds or late or (done == 1 and rounds < HEARD_EVERY):
-            seen = _loss_and_score(env.model.eval_train(), metrics, spread)
-            ahead = _loss_and_score(env.evaluation_result_list or [], metrics, watched)
-            training.on_epoch(Epoch(done, seen[0] or 0.0, seen[1], *ahead, seconds=time.monotonic() - began))
-        if late:
-            raise stop(env.iteration, [])
-
-    return hear
-
-
-def _loss_and_score(
-    found: Sequence[tuple[Any, ...]], metrics: Sequence[str], spread: float
-) -> tuple[float | None, float | None]:
-    """Loss and accuracy, or mean squared error and R2, out of LightGBM's list of evaluations."""
-    values = {str(name): float(value) for _, name, value, *_ in found}
-    if not values:
-        return None, None
-    loss = values[metrics[0]]
-    return loss, 1.0 - values[metrics[1]] if len(metrics) > 1 else 1.0 - loss / spread
+    # Kept for training: LightGBM would write and read it once more to free its rows, and it is read anew from text here.
+    more = {"init_model": before, "callbacks": [heard], "keep_training_booster": True}
+    return _tried(lambda: lgb.train(told, rows, rounds, watched, names, **more))
 
 
 def _boosted(obj: Any) -> Boosted:

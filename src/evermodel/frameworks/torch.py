@@ -24,6 +24,7 @@ from evermodel.core.table import Array
 from evermodel.core.training import Training
 from evermodel.frameworks._torch import archive, fitting, modules, predicting, pruning, tuning
 from evermodel.frameworks._torch import widening as _widening
+from evermodel.frameworks._torch.optimizing import STEPS, USUAL
 from evermodel.frameworks._torch.program import Graph, Program
 
 EXTRA = "torch"
@@ -82,7 +83,7 @@ def write(obj: Any, to: Path) -> None:
 def save(obj: Any, to: Path) -> None:
     program = _program(obj)
     (to / "graph.json").write_text(program.graph.to_json())
-    beside = {"trainable": program.trainable, "classes": program.classes}
+    beside = {"trainable": program.trainable, "classes": program.classes, "optimizer": program.optimizer}
     (to / "model.json").write_text(json.dumps(beside))
     _safetensors().save_file(_separate(program.tensors), to / "weights.safetensors")
     if program.memory:
@@ -98,6 +99,7 @@ def load(at: Path) -> Any:
         trainable=tuple(beside["trainable"]),
         classes=None if beside["classes"] is None else tuple(beside["classes"]),
         memory=read_tensors(memory) if memory.exists() else {},
+        optimizer=beside.get("optimizer", USUAL) if beside.get("optimizer", USUAL) in STEPS else USUAL,
     )
 
 
@@ -124,9 +126,10 @@ def predict(obj: Any, x: Any) -> Array:
 
 
 def fit(obj: Any, x: Any, y: Array, training: Training, *, fresh: bool) -> Any:
-    """Adam, 1e-3 unless told, ten epochs unless told; not ``fresh``, it goes on with the optimizer's memory.
+    """By its own optimizer (AdamW where none is known), 1e-3 and ten epochs unless told.
 
-    ``fresh`` starts from new parameters drawn by their shapes. Same seed, same bits. Raises BadSetting, BadData.
+    Not ``fresh``, it goes on with the optimizer's memory; ``fresh`` starts from new parameters drawn by
+    their shapes. Same seed, same bits. Raises BadSetting, BadData.
     """
     return fitting.fit(_program(obj), x, y, training, fresh=fresh)
 

@@ -13,7 +13,7 @@ from evermodel.core.errors import BadData
 from evermodel.core.judgement import PairedRows
 from evermodel.core.table import Array
 
-TASKS = ("binary", "multiclass", "regression")
+TASKS = ("binary", "multiclass", "regression", "ranking")
 Law = Callable[[Any, PairedRows], None]
 
 
@@ -94,6 +94,18 @@ def inputs_stay(plug: Any, rows: PairedRows) -> None:
     assert (rows.champion == before[1]).all()
 
 
+def groups_are_ranked_apart(plug: Any, rows: PairedRows) -> None:
+    """Of rows in groups the value is the mean over the groups that have one, in whatever order the rows come."""
+    if "ranking" not in plug.TASKS:
+        return
+    group, score = np.arange(len(rows)) % 4, _score(plug)
+    each = [score(rows.y[group == g], rows.champion[group == g], top=3) for g in range(4)]
+    whole = score(rows.y, rows.champion, group=group, top=3)
+    assert math.isclose(whole, float(np.nanmean(each)), abs_tol=1e-12), f"{whole}, the groups' mean {np.nanmean(each)}"
+    at = np.argsort(rows.champion)
+    assert math.isclose(whole, score(rows.y[at], rows.champion[at], group=group[at], top=3), abs_tol=1e-12)
+
+
 LAWS: tuple[Law, ...] = (
     names_itself,
     nan_never_becomes_a_score,
@@ -104,6 +116,7 @@ LAWS: tuple[Law, ...] = (
     swapping_mirrors,
     same_seed_same_interval,
     inputs_stay,
+    groups_are_ranked_apart,
 )
 
 
@@ -129,6 +142,9 @@ def example_rows() -> Iterator[tuple[str, PairedRows]]:
     for task, k in (("binary", 2), ("multiclass", 3)):
         y = np.arange(60) % k
         yield task, PairedRows(y, _probabilities(rng, y, k), _probabilities(rng, y, k))
+    relevant = (np.arange(60) % 5 == 0).astype(np.float64)
+    first, second = (np.round(relevant + rng.standard_normal(60), 1) for _ in range(2))
+    yield "ranking", PairedRows(relevant, first, second)
     numbers = rng.standard_normal(60)
     yield "regression", PairedRows(numbers, numbers + 0.5 * rng.standard_normal(60), numbers + rng.standard_normal(60))
 

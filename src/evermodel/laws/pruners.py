@@ -22,6 +22,7 @@ Law = Callable[[Any, Model, Split], None]
 SEED = 5
 HALF = 0.5
 LOST = 0.15  # of the score: half of an easy problem's model gone, and no more lost than that
+SMALLER = 0.75  # of the bytes
 EXACT = 1e-5
 
 
@@ -47,9 +48,11 @@ def the_contract_is_kept(pruner: Any, parent: Model, split: Split) -> None:
 
 
 def there_is_less_of_it(pruner: Any, parent: Model, split: Split) -> None:
-    """What comes out reads fewer columns; or it has fewer channels, trees or weights not 0, and is no larger."""
+    """It reads fewer columns; has fewer channels, trees or weights not 0 and is no larger; or is far smaller."""
     made = pruner([parent], split, Context(seed=SEED), ratio=HALF)
     if made.transform.width < parent.transform.width:
+        return
+    if _size(made) <= SMALLER * _size(parent):
         return
     _hold(_amount(made) < _amount(parent) or _numbers(made) < _numbers(parent), there_is_less_of_it)
     _hold(_size(made) <= 1.02 * _size(parent), there_is_less_of_it)

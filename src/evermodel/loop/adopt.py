@@ -166,7 +166,7 @@ def _put(
     past = past_rows(table, seed=0)
     memory = remember(store, Memory(), table, past, "reference")
     scores = scores_of(fed.target(table), fed.predict(table.frame), fed.contract.task)
-    card = put_version(store, fed, dataclasses.replace(card, scores={"reference": scores}))
+    card = put_version(store, fed, dataclasses.replace(card, scores={"reference": scores}), table.frame)
     parity = _parity(store, fed, card, table)
     notes = (*cleaned.notes, *_notes(fed, card))
     facts = {"version": card.version, "rows": len(table), "notes": notes}

@@ -45,13 +45,8 @@ def challenge(
     ``dressed`` adds what its room has to tell before it is written down; ``beside`` are shown as candidates. One look:
     a challenger that is held can be judged again by ``evermodel judge``. Raises Moved if the champion moved meanwhile.
     """
-    named = dataclasses.replace(made, recipe=Recipe(asked.change, asked.settings, goal=asked.goal))
-    log = store.log(prepared.card.name)
-    scores = paired(log, prepared, named, prepared.judging, asked.metric)
-    if asked.costs is not None:
-        scores = dataclasses.replace(scores, champion_cost=asked.costs[0], challenger_cost=asked.costs[1])
-    verdict = judge(scores, goal=asked.goal, margin=asked.margin, gates=asked.gates)
-    verdict = with_suspicions(verdict, prepared.suspect)
+    standing = stood(store, prepared, made, asked)
+    named, scores, verdict = standing.made, standing.scores, standing.verdict
     served = finished(prepared, made, context) if finish and verdict.decision == "promote" else None
     result = dressed(
         Updated(
@@ -72,7 +67,18 @@ def challenge(
             in_service=prepared.card.version,
         )
     )
-    return record(store, prepared, Standing(named, scores, verdict, asked.margin), served, result)
+    return record(store, prepared, standing, served, result)
+
+
+def stood(store: Store, prepared: Prepared, made: Made, asked: Asked) -> Standing:
+    """``made`` before the judge on the judged rows; nothing is written down."""
+    named = dataclasses.replace(made, recipe=Recipe(asked.change, asked.settings, goal=asked.goal))
+    scores = paired(store.log(prepared.card.name), prepared, named, prepared.judging, asked.metric)
+    if asked.costs is not None:
+        scores = dataclasses.replace(scores, champion_cost=asked.costs[0], challenger_cost=asked.costs[1])
+    verdict = judge(scores, goal=asked.goal, margin=asked.margin, gates=asked.gates)
+    verdict = with_suspicions(verdict, prepared.suspect)
+    return Standing(named, scores, verdict, asked.margin)
 
 
 def fields_of(updated: Updated) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from evermodel.core.training import Epoch, ignore_epoch
 from evermodel.loop.auto import Recipe
 from evermodel.loop.challenge import Asked, challenge, fields_of
 from evermodel.loop.costs import costs_of
+from evermodel.loop.fair_past import with_fair_past
 from evermodel.loop.home import card_of, champion_of, open_home
 from evermodel.loop.making import Made
 from evermodel.loop.prepare import Prepared
@@ -105,6 +106,7 @@ def fuse(
     gates = {} if latency is None else {"latency": {"at_most": latency}}
     told = {"with": made[0].recipe.change, **made[0].recipe.settings, "of": ",".join(c.version for c in cards)}
     asked = Asked("fuse", told, "better", metric, margin, gates, (costs[0], costs[1]))
+    prepared = with_fair_past(store, prepared, context)
     result = challenge(store, prepared, made[0], asked, context, finish=False, dressed=dressed, beside=made[1:])
     return dataclasses.replace(result, seconds=time.monotonic() - began)
 

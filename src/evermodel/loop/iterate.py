@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -105,7 +105,7 @@ def iterate(
         ),
         "fuse": lambda rows: fuse(name, _versions(store, name), data=rows, **told),
     }
-    steps = [_tried(room, work[room], part) for room, part in zip(rooms, parts, strict=True)]
+    steps = [_tried(store, name, room, work[room], part) for room, part in zip(rooms, parts, strict=True)]
     return _account(store, name, goal, before, steps, began)
 
 
@@ -129,7 +129,7 @@ def _versions(store: Store, name: str) -> list[str]:
     return [champion, *others[: FUSED - 1]]
 
 
-def _tried(room: str, work: Callable[[Any], Updated], rows: Any) -> Step:
+def _tried(store: Store, name: str, room: str, work: Callable[[Any], Updated], rows: Any) -> Step:
     """A step that cannot be taken is told, and the others go on; somebody else's move ends all."""
     began = time.monotonic()
     try:
@@ -137,10 +137,16 @@ def _tried(room: str, work: Callable[[Any], Updated], rows: Any) -> Step:
     except AskedWrongly as error:
         return Step(room, "skipped", None, says=error.message, seconds=time.monotonic() - began)
     score = done.scores["new"][done.metric]
-    first = next((r for r in done.reasons), "")
-    return Step(
-        room, done.decision, done.challenger, done.metric, score.champion, score.challenger, first, done.seconds
-    )
+    says = _decisive(store.card(name, done.challenger).verdict) if done.challenger else ""
+    return Step(room, done.decision, done.challenger, done.metric, score.champion, score.challenger, says, done.seconds)
+
+
+def _decisive(verdict: Mapping[str, Any]) -> str:
+    """The reason of the gate that decided: of a promotion the first with numbers behind it."""
+    reasons: Sequence[Mapping[str, Any]] = verdict.get("reasons") or ()
+    worst = next((r for f in ("invalid", "fail", "hold") for r in reasons if r.get("finding") == f), None)
+    numbers = next((r for r in reasons if r.get("comparison")), None)
+    return str((worst or numbers or {}).get("text", ""))
 
 
 def _account(store: Store, name: str, goal: str, before: str, steps: Sequence[Step], began: float) -> Iterated:

@@ -55,17 +55,20 @@ def earlier_comparisons(log: Sequence[Event], change: str) -> tuple[Comparison, 
 
 
 def pair(
-    champion: Model, challenger: Model, new: Table, past: Table | None, *,
+    champion: Model, challenger: Model, new: Table, past: Table | None, *, past_answers: Array | None = None,
     metric: str | None = None, earlier: tuple[Comparison, ...] = (), series: bool = True,
     trivial: Array | None = None, usual_skill: float | None = None, seed: int = 0,
 ) -> PairedScores:  # fmt: skip
-    """Both models' predictions on the new rows and on rows known before, for the judge."""
+    """Both models' predictions on the new rows and on rows known before, for the judge.
+
+    ``past_answers``: the champion's on ``past``, where it is not to answer for itself.
+    """
     task = challenger.contract.task
     rows = paired_rows(champion.predict(new.frame), challenger.predict(new.frame), challenger, new, series=series)
     before = None
     if past is not None and len(past):
-        both = champion.predict(past.frame), challenger.predict(past.frame)
-        before = paired_rows(*both, challenger, past, series=False)
+        known = champion.predict(past.frame) if past_answers is None else past_answers
+        before = paired_rows(known, challenger.predict(past.frame), challenger, past, series=False)
     return PairedScores(
         task, metric or DEFAULT_METRIC[task], rows, before, earlier, trivial=trivial, usual_skill=usual_skill, seed=seed
     )

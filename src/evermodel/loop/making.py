@@ -20,6 +20,7 @@ from evermodel.core.table import Array, Table
 from evermodel.core.training import Epoch
 from evermodel.loop.auto import Recipe
 from evermodel.loop.correct import corrected
+from evermodel.loop.fair_past import past_answers
 from evermodel.loop.judging import earlier_comparisons, last_seen_predictions, pair, trivial_predictions
 from evermodel.loop.prepare import Prepared
 from evermodel.loop.results import Candidate
@@ -85,11 +86,13 @@ def paired(log: Sequence[Event], prepared: Prepared, made: Made, rows: Table, me
     """Champion and challenger on ``rows`` and on rows known before; ``log`` tells what former updates showed."""
     known = prepared.split()
     skills = [e.facts["skill"] for e in log if e.facts.get("skill") is not None]
+    stood, past = prepared.past_champion, prepared.past
     return pair(
         prepared.champion,
         made.model,
         rows,
-        prepared.past,
+        past,
+        past_answers=None if stood is None or past is None else past_answers(prepared.champion, stood, past),
         metric=metric,
         earlier=earlier_comparisons(log, made.recipe.change),
         series=not prepared.card.facts.get("shuffled"),

@@ -16,6 +16,7 @@ from evermodel.core.table import Array, Roles, Table
 
 PAST_SHARE = 0.02  # of each block: kept out of all training, to judge "nothing worse on what was known before"
 PAST_LEAST = 50  # fewer could show nothing, and a small table cannot spare them (four hospitals: 2 points of AUC)
+PAST_GROUPS = 5  # entities; fewer have no interval worth the name, and an update would be held for ever
 PAST_MOST = 1_000  # rows a block: enough to see a harm of a point or two, and no more is lost to training
 MOST_ROWS = 2_000_000  # kept in all; beyond it older blocks are thinned
 
@@ -60,8 +61,12 @@ class Memory:
 
 def read_memory(store: Store, name: str) -> Memory:
     """What is remembered for a model now."""
-    digest = store.at(name, "memory")
-    if digest is None:
+    return memory_at(store, store.at(name, "memory"))
+
+
+def memory_at(store: Store, digest: str | None) -> Memory:
+    """What was remembered when the list with that digest was the newest."""
+    if not digest:
         return Memory()
     raw = json.loads(store.blob(digest).read_text())
     blocks, classes = tuple(Block(**b) for b in raw["blocks"]), tuple(raw.get("classes", ()))
@@ -111,6 +116,8 @@ def past_rows(table: Table, seed: int) -> Array:
     groups, sizes = np.unique(entity, return_counts=True)
     order = random.permutation(len(groups))
     taken = order[np.cumsum(sizes[order]) <= wanted]
+    if len(taken) < PAST_GROUPS:
+        return np.zeros(len(table), dtype=bool)
     return np.asarray(np.isin(entity, groups[taken]))
 
 

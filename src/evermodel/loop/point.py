@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from evermodel.core.errors import AskedWrongly
-from evermodel.core.store import Move, Store
+from evermodel.core.store import Event, Move, Store
 from evermodel.loop.home import champion_of, event, open_home
 from evermodel.loop.results import Pointed
 from evermodel.loop.versions import load_version
@@ -45,14 +46,25 @@ def _move(store: Store, name: str, version: str, kind: str) -> Pointed:
 
 def _before(store: Store, name: str) -> str:
     """The version that served before the one that serves now, as the log tells it."""
+    served = served_in_turn(store.log(name))
+    if len(served) < 2:
+        champion = champion_of(store, name).version
+        raise AskedWrongly(f"{name} has only ever served {champion}; there is nothing to go back to.")
+    return served[-2]
+
+
+def before(log: Sequence[Event]) -> set[str]:
+    """The version that served before the one that serves now; empty where there was none."""
+    return set(served_in_turn(log)[-2:-1])
+
+
+def served_in_turn(log: Sequence[Event]) -> list[str]:
+    """The versions that served, the newest last; what was rolled back is not among them."""
     served: list[str] = []
-    for happened in store.log(name):
+    for happened in log:
         if happened.kind in ("adopted", "promoted"):
             served.append(str(happened.facts["version"]))
         elif happened.kind == "rolled back":
             version = str(happened.facts["version"])
             served = served[: served.index(version) + 1] if version in served else [*served, version]
-    if len(served) < 2:
-        champion = champion_of(store, name).version
-        raise AskedWrongly(f"{name} has only ever served {champion}; there is nothing to go back to.")
-    return served[-2]
+    return served

@@ -22,7 +22,7 @@ from evermodel.core.widening import widened
 from evermodel.loop.arrival import suspicions, without_copies
 from evermodel.loop.home import champion_of
 from evermodel.loop.memory import Memory, past_rows, read_memory, read_rows
-from evermodel.loop.splitting import split_newest, without_known
+from evermodel.loop.splitting import JUDGED_SHARE, split_newest, without_known
 from evermodel.loop.versions import load_version
 
 
@@ -46,6 +46,7 @@ class Prepared:
     known_only: bool = False
     remarks: tuple[str, ...] = ()  # to be said before the judge's reasons
     suspect: tuple[str, ...] = ()  # why the new rows cannot be an update: see arrival.py
+    past_champion: Model | None = None  # answers on past rows the champion was trained on (fair_past.py)
     aside: Table | None = None  # rows that former updates set aside, where they are not among the new ones
 
     @property
@@ -62,9 +63,12 @@ class Prepared:
 
 
 def prepare(
-    store: Store, name: str, data: Any, *, accept: Collection[str] = (), seed: int = 0, with_aside: bool = False
-) -> Prepared:
+    store: Store, name: str, data: Any, *, accept: Collection[str] = (), seed: int = 0, with_aside: bool = False,
+    share: float = JUDGED_SHARE,
+) -> Prepared:  # fmt: skip
     """Reads, compares with the contract, cleans and splits; ``with_aside`` puts rows set aside before the new ones.
+
+    ``share`` of the new rows judges, the newest.
 
     Raises ContractBroken, BadData, NoData; changes nothing.
     """
@@ -91,7 +95,7 @@ def prepare(
     _refuse_one_class(cleaned)
     table, remarks = without_copies(table, kept)
     table = dataclasses.replace(table, blocks=np.full(len(table), memory.next_number))
-    judged = split_newest(table, shuffled=bool(card.facts.get("shuffled")), seed=seed)
+    judged = split_newest(table, share=share, shuffled=bool(card.facts.get("shuffled")), seed=seed)
     held = past_rows(table, seed=memory.next_number) & ~judged
     made = (card, champion, widened(champion), memory, table, judged, held, kept, past, known, cleaned, found)
     suspect = suspicions(champion, table, judged, kept)

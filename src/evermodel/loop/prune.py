@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,21 @@ from evermodel.core.change import Context
 from evermodel.core.ensemble import Ensemble
 from evermodel.core.errors import BadModel, BadSetting
 from evermodel.core.framework import Prunable, Truncating
+from evermodel.core.judgement import Cost
 from evermodel.core.model import Model
 from evermodel.core.settings import read_settings
 from evermodel.core.store import Store
 from evermodel.core.training import Epoch, ignore_epoch
-from evermodel.loop._prune.points import Point, Points, costs_alike, saves_when_compressed
-from evermodel.loop.challenge import Asked, challenge, fields_of
+from evermodel.loop._prune.points import Point, Points, costs_alike, saves_size, saves_when_compressed
+from evermodel.loop.challenge import Asked, challenge, fields_of, stood
+from evermodel.loop.fair_past import with_fair_past
 from evermodel.loop.home import champion_of, open_home
 from evermodel.loop.prepare import Prepared
 from evermodel.loop.results import Updated, number
 from evermodel.loop.scoring import check_metric
 from evermodel.loop.unseen import choosing, prepare_unseen
 
+JUDGED = 0.5  # of the new rows: that little is lost takes more of them to show than a gain, and none are learnt later
 KEEP = 0.005  # of the score: what may be lost where nobody says it
 
 
@@ -34,6 +37,7 @@ class Pruned(Updated):
     """What pruning made, and what the judge said of it. ``latency``, ``size``: champion -> challenger."""
 
     ratio: float = float("nan")
+    base: float = float("nan")  # the champion's score on the rows to choose by
     tried: tuple[Point, ...] = ()  # by ratio; their latency and size are times the champion's
     latency: tuple[float, float] = (float("nan"), float("nan"))  # seconds a batch
     size: tuple[int, int] = (0, 0)  # bytes
@@ -79,14 +83,19 @@ def prune(
     _check(ratio, latency, size, keep_metric)
     champion_of(store, name)
     told = _settings(with_, settings or {})
-    prepared = prepare_unseen(store, name, data, accept, seed)
+    prepared = prepare_unseen(store, name, data, accept, seed, JUDGED)
     check_metric(metric, prepared.champion.contract.task)
     way = _way(prepared.parent) if with_ == "auto" else with_
     points = Points(way, told, prepared.parent, choosing(prepared), Context(seed, None, on_epoch), on_point)
     _search(points, ratio, latency, size, keep_metric)
-    at = points.chosen(keep_metric)
-    limits = {k: {"at_most": v} for k, v in (("latency", latency), ("size", size)) if v is not None}
-    result = _judged(store, prepared, points, at, limits, metric, 100.0 * keep_metric)
+    limits: dict[str, dict[str, Any]] = {
+        k: {"at_most": v} for k, v in (("latency", latency), ("size", size)) if v is not None
+    }
+    if saves_size(way):
+        limits["cheaper"] = {"of": "size"}
+    prepared = with_fair_past(store, prepared, points.context)
+    asked = Asked("prune", {}, "not_worse_and_cheaper", metric, 100.0 * keep_metric, limits)
+    result = _judged(store, prepared, points, points.in_order(keep_metric), asked)
     return dataclasses.replace(result, seconds=time.monotonic() - began)
 
 
@@ -138,21 +147,38 @@ def _search(points: Points, ratio: float | None, latency: float | None, size: fl
         points.within(keep)
 
 
-def _judged(
-    store: Store, prepared: Prepared, points: Points, at: int, gates: Mapping[str, Mapping[str, Any]],
-    metric: str | None, margin: float,
-) -> Pruned:  # fmt: skip
-    point, made = points.tried[at]
-    before, after = costs_alike(points.way, prepared.champion, made.model, prepared.judging.frame)
+def _judged(store: Store, prepared: Prepared, points: Points, order: Sequence[int], asked: Asked) -> Pruned:
+    """From the safest size to the smallest, each before the judge at its full surety, until one does not pass.
+
+    The last that passed is the challenger (the first, where none did). An order fixed beforehand needs no correction:
+    a size that is worse is only reached, and only promoted, where the judge errs on it, which it does in 1 of 20.
+    """
+    chosen, costs = order[0], _costs(prepared, points, order[0])
+    for at in order:
+        now = _costs(prepared, points, at)
+        told = _told(points, at, asked, now)
+        passed = stood(store, prepared, points.tried[at][1], told).verdict.decision == "promote"
+        if not passed:
+            break
+        chosen, costs = at, now
+    point, made = points.tried[chosen]
 
     def dressed(updated: Updated) -> Pruned:
         return Pruned(
-            **fields_of(updated), ratio=point.ratio, tried=points.points(), latency=(before.latency, after.latency),
-            size=(before.size, after.size), compressed=saves_when_compressed(points.way),
+            **fields_of(updated), ratio=point.ratio, base=points.base, tried=points.points(),
+            latency=(costs[0].latency, costs[1].latency),
+            size=(costs[0].size, costs[1].size), compressed=saves_when_compressed(points.way),
         )  # fmt: skip
 
-    told = {"with": points.way, **made.recipe.settings}
-    asked = Asked("prune", told, "not_worse_and_cheaper", metric, margin, gates, (before, after))
-    others = [m for i, (_, m) in enumerate(points.tried) if i != at]
-    context = points.context
-    return challenge(store, prepared, made, asked, context, finish=False, dressed=dressed, beside=others)
+    others = [m for i, (_, m) in enumerate(points.tried) if i != chosen]
+    told, context = _told(points, chosen, asked, costs), points.context
+    return challenge(store, prepared, made, told, context, finish=False, dressed=dressed, beside=others)
+
+
+def _costs(prepared: Prepared, points: Points, at: int) -> tuple[Cost, Cost]:
+    return costs_alike(points.way, prepared.champion, points.tried[at][1].model, prepared.judging.frame)
+
+
+def _told(points: Points, at: int, asked: Asked, costs: tuple[Cost, Cost]) -> Asked:
+    settings = {"with": points.way, **points.tried[at][1].recipe.settings}
+    return dataclasses.replace(asked, settings=settings, costs=costs)

@@ -30,7 +30,7 @@ MOST_ASIDE = 3  # blocks set aside that are kept to be tried again
 
 
 @disk_space(Path("the home"))
-def record(store: Store, prepared: Prepared, chosen: Standing, served: Made | None, result: R) -> R:
+def record(store: Store, prepared: Prepared, chosen: Standing, served: Made | None, result: R, seed: int = 0) -> R:
     """Puts the version, then moves champion and memory in one step. Raises Moved if somebody was first."""
     name, was, decision = prepared.card.name, prepared.card.version, chosen.verdict.decision
     best = served or chosen.made
@@ -38,7 +38,8 @@ def record(store: Store, prepared: Prepared, chosen: Standing, served: Made | No
         card = store.card(name, chosen.version)
     else:
         facts = {"figures": figures(chosen.scores, best.model.contract.classes)}
-        card = put_version(store, best.model, _card(prepared, best, chosen, result, facts))
+        card = dataclasses.replace(_card(prepared, best, chosen, result, facts), seed=seed)
+        card = put_version(store, best.model, card, prepared.new.frame)
     memory = _memory(store, prepared, chosen)
     # Where the champion stays, that is stated as well: a verdict against a former champion is void.
     to = card.version if decision == "promote" else was

@@ -10,7 +10,7 @@ from evermodel.core.table import Array
 SHOWN: dict[Task, tuple[str, ...]] = {
     "binary": ("auc", "accuracy", "log_loss", "f1", "precision", "recall", "pr_auc", "brier", "calibration_error"),
     "multiclass": ("accuracy", "balanced_accuracy", "log_loss", "f1", "precision", "recall", "calibration_error"),
-    "regression": ("r2", "mae", "rmse"),
+    "regression": ("r2", "mae", "rmse", "pinball"),
 }
 
 
@@ -19,6 +19,11 @@ def metrics_for(task: Task) -> tuple[str, ...]:
     own = [m for names in SHOWN.values() for m in names]
     others = [m for m in plugs.names("metrics") if m not in own and task in plugs.module("metrics", m).TASKS]
     return (*SHOWN[task], *others)
+
+
+def ranking_metrics() -> tuple[str, ...]:
+    """The metrics of rows ranked within groups."""
+    return tuple(m for m in plugs.names("metrics") if "ranking" in plugs.module("metrics", m).TASKS)
 
 
 def check_metric(metric: str | None, task: Task) -> None:

@@ -29,6 +29,7 @@ from evermodel.loop._search.study import Study
 from evermodel.loop._search.warm import remember_end, warm_start
 from evermodel.loop.auto import Recipe
 from evermodel.loop.challenge import Asked, challenge, fields_of
+from evermodel.loop.fair_past import with_fair_past
 from evermodel.loop.home import open_home
 from evermodel.loop.known import prepare_known
 from evermodel.loop.making import make
@@ -184,8 +185,9 @@ def _searched(runs: Runs, tuner: Any, told: Mapping[str, Any], prepared: Prepare
         warm_start(runs)
     tuner(runs, **told)
     best, all_trials = runs.best(), tuple(runs.trials())
-    if best is None:
-        why = next((t.note for t in all_trials if t.note), "there was no time for one")
+    asked = [t for t in all_trials if t.note != "as deployed"]
+    if best is None or (asked and all(t.state == "failed" for t in asked) and not runs.fits.out_of_time()):
+        why = next((t.note for t in all_trials if t.state == "failed" and t.note), "there was no time for one")
         raise BadSetting(
             f"No point of the space could be trained to the end ({why}).", "Give more time, or another space."
         )
@@ -204,7 +206,7 @@ def _judged(
         stand_in = make(Recipe("refit", told), dataclasses.replace(prepared, parent=model), context)
         prepared = dataclasses.replace(prepared, champion=stand_in.model)
     model, told = fits.model(found.best.values)
-    prepared = dataclasses.replace(prepared, parent=model)
+    prepared = dataclasses.replace(with_fair_past(store, prepared, context), parent=model)
     made = make(Recipe("refit", told), prepared, context)
 
     def dressed(updated: Updated) -> Tuned:

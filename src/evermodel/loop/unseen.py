@@ -13,15 +13,18 @@ from evermodel.core.store import Store
 from evermodel.loop.home import champion_of
 from evermodel.loop.memory import read_memory
 from evermodel.loop.prepare import Prepared, prepare
+from evermodel.loop.splitting import JUDGED_SHARE
 from evermodel.loop.versions import load_version
 
 LEAST = 60  # rows of the past that can stand in for new ones
 
 
-def prepare_unseen(store: Store, name: str, data: Any, accept: Collection[str], seed: int) -> Prepared:
-    """New rows; or those that were kept out of all training, a half of them judging. Raises NoData."""
+def prepare_unseen(
+    store: Store, name: str, data: Any, accept: Collection[str], seed: int, share: float = JUDGED_SHARE
+) -> Prepared:
+    """New rows, ``share`` of them judging; or those kept out of all training, a half judging. Raises NoData."""
     if data is not None:
-        return prepare(store, name, data, accept=accept, seed=seed)
+        return prepare(store, name, data, accept=accept, seed=seed, share=share)
     card, memory = champion_of(store, name), read_memory(store, name)
     champion = load_version(store, card)
     past = memory.past(store, champion.contract)

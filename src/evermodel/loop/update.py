@@ -80,7 +80,7 @@ def update(
         result = _result(prepared, choice, first, chosen, served, context)
         result = dataclasses.replace(result, second_look=shown(again, chosen))
         if not dry_run:
-            result = record(store, prepared, chosen, served, result)
+            result = record(store, prepared, chosen, served, result, seed)
         if target is not None:
             save(name, to=target, version=result.in_service, home=store.home)
             result = dataclasses.replace(result, saved=str(to))

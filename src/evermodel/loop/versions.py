@@ -6,12 +6,15 @@ import importlib.metadata
 from functools import lru_cache
 from pathlib import Path
 
+import polars as pl
+
 from evermodel.core import plugs
 from evermodel.core.contract import Contract
 from evermodel.core.model import Model
 from evermodel.core.output import Output
 from evermodel.core.store import Card, Store
 from evermodel.core.transform import Transform
+from evermodel.loop.golden import write_golden
 
 PACKAGES = (
     "evermodel",
@@ -26,15 +29,25 @@ PACKAGES = (
 )
 
 
-def put_version(store: Store, model: Model, card: Card) -> Card:
-    """Saves ``model`` as a new immutable version; returns its card with the version's number."""
+def put_version(store: Store, model: Model, card: Card, rows: pl.DataFrame | None = None) -> Card:
+    """Saves ``model`` as a new immutable version; returns its card with the version's number.
+
+    A few of ``rows``, cleaned as its contract says, are kept with its predictions: they must never change.
+    """
     staged = store.stage()
+    save_version(staged, model)
+    if rows is not None and len(rows):
+        write_golden(staged, model, rows)
+    return store.put(staged, card)
+
+
+def save_version(staged: Path, model: Model) -> None:
+    """The model's files into an empty folder; ``load_folder`` reads them."""
     (staged / "model").mkdir()
     model.framework.save(model.obj, staged / "model")
     (staged / "contract.json").write_text(model.contract.to_json())
     (staged / "transform.json").write_text(model.transform.to_json())
     (staged / "output.json").write_text(model.output.to_json())
-    return store.put(staged, card)
 
 
 def load_version(store: Store, card: Card) -> Model:

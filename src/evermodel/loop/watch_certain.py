@@ -20,6 +20,7 @@ FEWEST_WINDOWS = 14  # two weeks of days
 LONGER = 2.0  # than the longest usual gap: much longer
 SHORTEST = 3600.0  # seconds of silence that are never an alarm
 SPAN = 3.0  # such silences must fit into what was seen: files loaded one after another are no rhythm
+FEWEST_ROWS = 30  # of a look, to say that a unit changed
 FAR = 3.0  # times the most, or below a third of the least rows of a usual window
 SILENT = ("freshness", "labels")
 CERTAIN = ("types", "volume", *SILENT)
@@ -53,8 +54,19 @@ def certain(state: State, looks: list[Look], at: float) -> Iterator[Alarm]:
     for column in sorted(state.gone):
         cause = f"the newest rows have no column {column}; the model cannot be asked without it"
         yield _alarm("types", column, newest, cause, f"evermodel watch {state.name} MENDED_ROWS", "critical")
+    yield from _units(state, looks, newest)
     yield from _silences(state, at)
     yield from _volume(state, looks)
+
+
+def _units(state: State, looks: list[Look], newest: str) -> Iterator[Alarm]:
+    """Numbers of which most lie where no season takes them: another unit, or another column under this name."""
+    for column, counted in looks[-1].columns.items() if looks else ():
+        seen = float(counted.bins.sum())
+        if seen >= FEWEST_ROWS and counted.far > seen / 2:
+            cause = f"{counted.far / seen:.0%} of the newest values of {column} lie farther outside the reference "
+            cause += "rows' range than that is wide: another unit, or another column?"
+            yield _alarm("types", column, newest, cause, f"evermodel show {state.name} {state.version}", "critical")
 
 
 def _silences(state: State, at: float) -> Iterator[Alarm]:

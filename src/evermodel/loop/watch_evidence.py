@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evermodel.core.cells import JOINT
+from evermodel.core.clumping import clumping_besides_a_step
 from evermodel.core.evidence import back_evidence, drift_evidence, rise_evidence
 from evermodel.core.monitoring import Alarm
 from evermodel.core.reference import Counted
@@ -21,7 +23,8 @@ SHARES = {
     "accuracy": 0.45,
     "loss": 0.05,
     "prediction": 0.05,
-    "drift": 0.35,
+    "drift": 0.32,
+    "joint": 0.03,
     "missing": 0.04,
     "unseen": 0.03,
     "range": 0.03,
@@ -47,12 +50,16 @@ class Subject:
 
 def subjects(watched: Watched, looks: list[Look], mature: set[str]) -> Iterator[Subject]:
     """What can be tested now; ``looks`` oldest first."""
-    columns = [c for c in watched.columns if c != PREDICTION]
+    columns = [c for c in watched.columns if c not in (PREDICTION, JOINT)]
     each = 1.0 / max(1, len(columns))
     for name in columns:
         of = [(k.key, k.columns[name]) for k in looks if name in k.columns]
         if of:
             yield from _of_column(watched, name, tuple(k for k, _ in of), [c for _, c in of], each)
+    of = [(k.key, k.columns[JOINT]) for k in looks if JOINT in k.columns]
+    if of:
+        joint = next(_of_column(watched, JOINT, tuple(k for k, _ in of), [c for _, c in of], 1.0))
+        yield dataclasses.replace(joint, share=SHARES["joint"])
     yield from _answers(watched, looks, mature)
 
 
@@ -61,18 +68,18 @@ def _of_column(
 ) -> Iterator[Subject]:
     """Drift, missing values, and values that the reference rows do not know. Clumped rows count for fewer."""
     r = watched.columns[name]
-    many = r.effective(float(np.median([c.rows for c in counted])))
-    known = (r.rows + 0.5) / many
+    usual = float(np.median([c.rows for c in counted]))
+    many, bursts = r.effective(usual), r.effective(usual, missing=True)
     bins = r.coarse(np.stack([c.bins for c in counted])) / many
     gaps = np.maximum(r.coarse(np.asarray(r.gaps)) / many, 0.5)
     yield Subject(f"drift:{name}", "drift", name, keys, bins, gaps, SHARES["drift"] * each, False)
-    missing = np.array([(c.missing, c.rows - c.missing) for c in counted]) / many
-    was = np.array([r.missing / many + 0.5, known])
+    missing = np.array([(c.missing, c.rows - c.missing) for c in counted]) / bursts
+    was = np.array([r.missing / bursts + 0.5, (r.rows + 0.5) / bursts])
     yield Subject(f"missing:{name}", "missing", name, keys, missing, was, SHARES["missing"] * each, True)
     kind = "range" if r.kind == "number" else "unseen"
     odd = np.array([c.outside if kind == "range" else c.unseen for c in counted])
     both = np.column_stack([odd, [c.bins.sum() for c in counted] - odd]) / many
-    was = np.array([_odd(watched, name), known])
+    was = np.array([_odd(watched, name), (r.rows + 0.5) / many])
     yield Subject(f"{kind}:{name}", kind, name, keys, both, was, SHARES[kind] * each, True)
 
 
@@ -92,16 +99,20 @@ def _answers(watched: Watched, looks: list[Look], mature: set[str]) -> Iterator[
             if PREDICTION in k.columns
         ]
         if of:
-            bins = said.coarse(np.stack([c.bins for _, c in of]))
-            yield Subject("drift:prediction", "drift", PREDICTION, tuple(k for k, _ in of), bins, np.asarray(learnt),
+            many = said.effective(float(np.median([c.rows for _, c in of])))
+            bins = said.coarse(np.stack([c.bins for _, c in of])) / many
+            was = np.maximum(np.asarray(learnt) / many, 0.5)
+            yield Subject("drift:prediction", "drift", PREDICTION, tuple(k for k, _ in of), bins, was,
                           SHARES["prediction"], False)  # fmt: skip
     for metric, field in (("accuracy", "errors"), ("loss", "large")):
         key = f"quality:{metric}"
         ripe = [k for k in _after(looks, watched, key) if k.labelled and k.key in mature]
         if key in watched.learnt and ripe:
             wrong = np.array([(getattr(k, field), k.labelled - getattr(k, field)) for k in ripe])
-            yield Subject(key, "quality", metric, tuple(k.key for k in ripe), wrong, np.asarray(watched.learnt[key]),
-                          SHARES[metric], True)  # fmt: skip
+            clumped = max(watched.clumped.get("quality", 0.0), clumping_besides_a_step(wrong))
+            many = 1.0 + clumped * float(np.median(wrong.sum(axis=1)))
+            was = np.maximum(np.asarray(watched.learnt[key]) / many, 0.5)
+            yield Subject(key, "quality", metric, tuple(k.key for k in ripe), wrong / many, was, SHARES[metric], True)
 
 
 def _after(looks: list[Look], watched: Watched, key: str) -> list[Look]:

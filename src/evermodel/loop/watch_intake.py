@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from evermodel.core.cells import JOINT
 from evermodel.core.clock import seconds
 from evermodel.core.contract import Contract
 from evermodel.core.model import Model
@@ -17,21 +18,25 @@ from evermodel.core.store import Store
 from evermodel.core.table import Array
 from evermodel.loop.watch_quality import predicted_counts, predictions
 from evermodel.loop.watch_reference import PREDICTION, losses, prediction_series
-from evermodel.loop.watch_rows import CODE, ID, LOOK, TIME, Asked, Block, Cut, Y, blocks, look_into, look_names
+from evermodel.loop.watch_rows import CODE, ID, KIND, LOOK, TIME, Asked, Block, Cut, Y, blocks, look_into, look_names
 from evermodel.loop.watch_state import Look, Part, State, Watched
 
 PART_ROWS = 500_000  # rows a stored part
 MOST_KEPT = 2_000_000  # rows whose predictions are kept, waiting for labels
+KINDS_SAID = 16  # kinds of answers; with the cells of the inputs below ``ALL_KINDS``
+ALL_KINDS = KINDS_SAID * 16
 DAY = 86_400.0
 LATENCIES = 200
 
 
-def take_rows(store: Store, state: State, model: Model, data: Any, cut: Cut, id_: str | None) -> tuple[State, set[str]]:
+def take_rows(
+    store: Store, state: State, model: Model, data: Any, cut: Cut, id_: str | None, second: Model | None = None
+) -> tuple[State, set[str]]:
     """The state with all rows of ``data`` in it, and the keys of the looks that got rows. Memory stays flat."""
     asked = look_into(scan(data), model.contract, id_)
     watched = state.watched[state.version]
     intake = Intake(store, state, watched, model.contract, asked, cut)
-    for block in blocks(asked, model, cut, state.counters.get("predictions", 0)):
+    for block in blocks(asked, model, cut, state.counters.get("predictions", 0), second):
         intake.add(block)
     return intake.finished(), set(intake.touched)
 
@@ -57,6 +62,8 @@ class Intake:
         kept, inputs = self._clocked(*self._once(block.kept, block.inputs))
         if not kept.height:
             return
+        if self.contract.task == "regression":
+            kept = kept.with_columns(kinds_of(kept, inputs, self.watched))
         self.counts["predictions"] += kept.height
         self.counts["labels"] += kept[Y].count()
         if np.isfinite(block.seconds):
@@ -110,6 +117,9 @@ class Intake:
             for n, r in self.watched.columns.items()
             if n in inputs.columns and n not in self.asked.gone
         }
+        cells, joint = self.watched.cells, self.watched.columns.get(JOINT)
+        if cells is not None and joint is not None and not cells.names & set(self.asked.gone):
+            columns[JOINT] = count_column(cells(inputs), joint)
         answered = kept.filter(pl.col(CODE).is_not_null())
         said = self.watched.columns.get(PREDICTION)
         if said is not None and answered.height:
@@ -157,6 +167,19 @@ class Intake:
             latencies=(*self.state.latencies, *self.latencies)[-LATENCIES:],
         )
         return state.counted(batches=1, **self.counts, **predicted)
+
+
+def kinds_of(kept: pl.DataFrame, inputs: pl.DataFrame, watched: Watched) -> pl.Series:
+    """Which rows of a regression err alike: by the cell of their inputs and by what was answered; null: not known."""
+    said, cells = watched.columns.get(PREDICTION), watched.cells
+    kind, known = np.zeros(kept.height, dtype=np.int64), np.ones(kept.height, dtype=bool)
+    if said is not None:
+        code = kept[CODE].fill_null(float("nan")).to_numpy()
+        known &= np.isfinite(code)
+        kind += np.searchsorted(said.starts, np.searchsorted(said.edges, code, side="left"), side="right") - 1
+    if cells is not None and cells.names <= set(inputs.columns):
+        kind += KINDS_SAID * cells(inputs).str.slice(5).cast(pl.Int64).to_numpy()
+    return pl.Series(KIND, kind).set(pl.Series(~known), None)
 
 
 def label_sums(answered: pl.DataFrame, contract: Contract, edge: float) -> tuple[int, int, int]:

@@ -8,17 +8,21 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from evermodel.core.contract import Contract
-from evermodel.core.label_free import Sums, from_confidence, from_history
+from evermodel.core.label_free import FEWEST, Sums, from_confidence, from_history
+from evermodel.core.loss_free import Errors, estimated_error
 from evermodel.core.monitoring import Alarm, Level, Measured
 from evermodel.core.store import Event, Store
 from evermodel.loop.home import event, now
 from evermodel.loop.watch_certain import clock, settled
-from evermodel.loop.watch_evidence import Subject, close, learn_baselines, subjects, test_subject
-from evermodel.loop.watch_intake import rows_of_look
-from evermodel.loop.watch_quality import confidence_sums, windows_of
+from evermodel.loop.watch_evidence import Subject, learn_baselines, subjects, test_subject
+from evermodel.loop.watch_incidents import joined, over
+from evermodel.loop.watch_intake import ALL_KINDS, rows_of_look
+from evermodel.loop.watch_quality import confidence_sums, errors_by_kind, powered, windows_of
 from evermodel.loop.watch_reference import PREDICTION
+from evermodel.loop.watch_rows import KIND, Y
 from evermodel.loop.watch_state import Look, State, Tested, Watched
 from evermodel.loop.watch_words import cause_of, next_of
 
@@ -77,12 +81,32 @@ def _measured(
         return look
     windows = windows_of(rows, contract, version, look.start, look.end, look.rows, mature)
     sums = confidence_sums(rows, contract)
-    found = _estimated(sums, look.key, looks) if sums is not None else None
+    found = powered(rows, contract) or (_estimated(sums, look.key, looks) if sums is not None else None)
     whole = dataclasses.replace(windows[0], predictions=dict(look.predicted))
     if found is not None:
         whole = dataclasses.replace(whole, estimates={"accuracy": found})
-    known = sums[1] if sums is not None else ()
-    return dataclasses.replace(look, windows=(whole, *windows[1:]), confidence=known)
+    missed = _error_estimated(rows, look.key, looks) if contract.task == "regression" else None
+    if missed is not None:
+        whole = dataclasses.replace(whole, estimates={"mae": missed})
+    known, kinds = sums[1] if sums is not None else (), errors_by_kind(rows)
+    return dataclasses.replace(look, windows=(whole, *windows[1:]), confidence=known, by_kind=kinds)
+
+
+def _error_estimated(rows: pl.DataFrame, key: str, looks: Mapping[str, Look]) -> Measured | None:
+    """Of rows that have no label, from the labelled rows of the looks before; None where all have one."""
+    if KIND not in rows.columns or not rows[Y].null_count():
+        return None
+    kinds = rows.filter(pl.col(Y).is_null())[KIND].drop_nulls().to_numpy()
+    told = [looks[k].by_kind for k in sorted(looks) if k < key and looks[k].by_kind]
+    history = [Errors(*(_spread(h[0], h[i]) for i in (1, 2))) for h in told]
+    found = estimated_error(kinds, history)
+    return None if found is None else found[0]
+
+
+def _spread(kinds: tuple[float, ...], values: tuple[float, ...]) -> tuple[float, ...]:
+    whole = np.zeros(ALL_KINDS)
+    whole[np.asarray(kinds, dtype=np.int64)] = values
+    return tuple(whole.tolist())
 
 
 def _estimated(sums: tuple[Sums, Sums], key: str, looks: Mapping[str, Look]) -> Measured | None:
@@ -90,9 +114,10 @@ def _estimated(sums: tuple[Sums, Sums], key: str, looks: Mapping[str, Look]) -> 
     everything, known = sums
     if known[0] >= everything[0]:
         return None  # nothing is left to estimate
-    own = from_confidence(everything, known, same_rows=True)
-    if own is not None:
-        return own
+    if known[0] >= FEWEST:
+        own = from_confidence(everything, known, same_rows=True)
+        if own is not None:
+            return own
     told = from_history(everything, earlier(looks, key))
     return None if told is None else told[0]
 
@@ -113,11 +138,11 @@ def _tested(state: State, watched: Watched, looks: list[Look], mature: set[str])
         tested[subject.key], evidence[subject.key] = place, found
         if opened is not None and not _idle(watched, subject):
             alarm = _alarm(state, watched, subject, found, ends[opened])
-            alarms = (alarm, *alarms)
-            events.append(event(state.name, "alarm", dataclasses.asdict(alarm)))
+            alarms, own = joined(alarms, alarm, subject.key, watched)
+            events += [event(state.name, "alarm", dataclasses.asdict(alarms[0]))] if own else []
         if closed is not None:
-            alarms = close(alarms, subject.name, subject.of, ends[closed].end)
-            events.append(event(state.name, "alarm closed", {"alarm": subject.name, "subject": subject.of}))
+            alarms, done = over(alarms, tested, ends[closed].end)
+            events += [event(state.name, "alarm closed", {"alarm": a.name, "subject": a.subject}) for a in done]
     opened_now = sum(e.kind == "alarm" for e in events)
     state, told = settled(dataclasses.replace(state, alarms=alarms), looks, clock())
     alarms, events = state.alarms, [*events, *told]

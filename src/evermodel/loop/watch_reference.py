@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from evermodel.core.cells import JOINT, Cells
+from evermodel.core.clumping import clumping_of
 from evermodel.core.model import Model
-from evermodel.core.reference import ColumnReference, column_reference, references
+from evermodel.core.reference import ColumnReference, references
+from evermodel.core.related import related
 from evermodel.core.sampling import spread_rows
 from evermodel.core.store import Card, Store
 from evermodel.core.table import Array, Table
@@ -33,13 +36,19 @@ def watched_version(store: Store, card: Card, model: Model) -> Watched:
     columns = references(frame, names)
     asked = Table(spread_rows(frame.lazy(), frame.height, ASKED), table.roles)
     p, y = model.predict(asked.frame), model.target(asked)
-    said = column_reference(prediction_series(p, model.contract.classes))
-    if said is not None:
-        columns[PREDICTION] = said
+    columns |= references(prediction_series(p, model.contract.classes).to_frame(), [PREDICTION])
     usable = np.isfinite(y)
     loss = losses(y[usable], p[usable])
     edge = float(np.quantile(loss, LARGE)) if len(loss) >= 10 else float("nan")
-    return Watched(card.version, columns, dependence(model, asked, names), edge, _judged(card))
+    clumped = {"quality": quality_clumping(y[usable], p[usable], loss > edge)}
+    answer = p if p.ndim == 1 else p[:, 1] if p.shape[1] == 2 else p.argmax(axis=1)
+    together = related(asked.frame, names, answer) if len(names) <= MOST_COLUMNS else {}
+    matters = dependence(model, asked, names)
+    found = Cells.of(frame, names, matters)
+    cells = found[0] if found is not None else None
+    if found is not None:
+        columns |= references(found[0](frame.filter(pl.Series(found[1]))).to_frame(), [JOINT])
+    return Watched(card.version, columns, matters, edge, together, cells, clumped, _judged(card))
 
 
 def newest_rows(store: Store, name: str, model: Model) -> Table | None:
@@ -52,6 +61,12 @@ def newest_rows(store: Store, name: str, model: Model) -> Table | None:
         if inside.sum() >= ENOUGH:
             return table.rows(inside)
     return table
+
+
+def quality_clumping(y: Array, p: Array, large: Array) -> float:
+    """How much errors hang together. Large losses tell it of a model that hardly errs on rows it was trained on."""
+    wrong = clumping_of(p.argmax(axis=1) != y) if p.ndim == 2 else 0.0
+    return max(wrong, clumping_of(large))
 
 
 def prediction_series(p: Array, classes: tuple[object, ...]) -> pl.Series:

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from evermodel.core import plugs
+from evermodel.core.cells import JOINT
 from evermodel.core.label_free import FEWEST, belief
 from evermodel.core.monitoring import Drift, Level, Matters, Measured, Monitored, Window
 from evermodel.core.reference import ColumnReference, Counted
 from evermodel.loop.results import Shown, plain
+from evermodel.loop.watch_incidents import holds
 from evermodel.loop.watch_look import delay_quantile, earlier
 from evermodel.loop.watch_reference import PREDICTION
 from evermodel.loop.watch_state import State, Watched
@@ -92,14 +94,14 @@ def _drift(state: State, watched: Watched, name: str, reference: ColumnReference
     if now.rows:
         statistics["missing"] = now.missing / now.rows
     found = watched.evidence.get(f"drift:{name}", math.nan)
-    alarmed = [a.level for a in state.alarms if not a.closed and a.subject == name and a.name != "quality"]
+    alarmed = [a.level for a in holds(state.alarms, name)]
     level: Level = "critical" if "critical" in alarmed else "warning" if alarmed else "ok"
     return Drift(name, statistics, matters(watched, name), level, math.exp(min(found, 700.0)))
 
 
 def matters(watched: Watched, name: str) -> Matters:
     """By how much the model's loss grows without the column, against the most important one."""
-    share = 1.0 if name == PREDICTION else watched.matters.get(name)
+    share = 1.0 if name in (PREDICTION, JOINT) else watched.matters.get(name)
     if share is None:
         return "unknown"
     return "high" if share >= 0.25 else "medium" if share >= 0.05 else "low"

@@ -25,6 +25,9 @@ SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 MOST_CLASSES_KEPT = 50  # up to which a row's whole distribution is kept; else that of the likeliest class
 DEFAULT_ROWS = 1_000
 ID, Y, CODE, TIME, LOOK = "__id", "__y", "__code", "__time", "__look"
+GROUP = "__group"  # the entity, within whose rows a model's scores may be a ranking
+SECOND = "__second"  # the chance that a second model gives to the answer
+KIND = "__kind"  # of a regression: which rows err alike
 ASKED = "__asked"  # the chance with which a row was drawn to be asked for its label; null where it was not
 
 
@@ -81,6 +84,8 @@ def look_into(frame: pl.LazyFrame, contract: Contract, id_: str | None) -> Asked
     keys = id_columns(schema.names(), contract, id_)
     if keys:
         extra[ID] = pl.concat_str([canonical_text(pl.col(k), schema[k]).fill_null("") for k in keys], separator="|")
+    if roles.entity in schema:
+        extra[GROUP] = canonical_text(pl.col(str(roles.entity)), schema[str(roles.entity)])
     if roles.target in schema:
         extra[Y] = target_value(contract, schema).cast(pl.Float64)
     given = "prediction" in schema and "prediction" not in contract.names
@@ -108,16 +113,27 @@ def id_columns(names: Sequence[str], contract: Contract, id_: str | None) -> tup
     return tuple(str(n) for n in both) if all(n is not None and n in names for n in both) else ()
 
 
-def blocks(asked: Asked, model: Model, cut: Cut, offset: int) -> Iterator[Block]:
+def blocks(asked: Asked, model: Model, cut: Cut, offset: int, second: Model | None = None) -> Iterator[Block]:
     """The rows some at a time, ``offset`` rows having come before. Memory stays flat."""
     cleaned = clean(asked.frame, model.contract, labelled=False, keep=asked.keep)
     for batch in in_batches(cleaned):
         began = timing.monotonic()
         kept = _given(asked, model, batch) if asked.given else _made(asked, model, batch)
         spent = timing.monotonic() - began
+        if second is not None and not asked.gone:
+            kept = kept.with_columns(_second(second, batch, kept[CODE]))
         kept = kept.with_columns(_looks(batch, model.contract, cut, offset, asked))
         offset += batch.height
         yield Block(kept, batch.select(model.contract.names), float("nan") if asked.given else spent)
+
+
+def _second(second: Model, batch: pl.DataFrame, code: pl.Series) -> pl.Series:
+    """What the second model makes of the answers: classes it does not know have no chance."""
+    p = second.predict(batch)
+    at = code.fill_null(0.0).to_numpy().astype(np.int64)
+    inside = at < p.shape[1]
+    chance = np.where(inside, p[np.arange(len(p)), np.minimum(at, p.shape[1] - 1)], 0.0)
+    return pl.Series(SECOND, np.nan_to_num(chance, nan=0.5).astype(np.float32))
 
 
 def _prediction(contract: Contract, schema: pl.Schema) -> pl.Expr:
@@ -132,7 +148,7 @@ def _own(asked: Asked, batch: pl.DataFrame) -> list[pl.Series]:
     n = batch.height
     found = [batch[ID] if ID in batch.columns else pl.Series(ID, [None] * n, dtype=pl.String)]
     found.append(batch[Y] if Y in batch.columns else pl.Series(Y, [None] * n, dtype=pl.Float64))
-    return found
+    return [*found, batch[GROUP]] if GROUP in batch.columns else found
 
 
 def _slices(contract: Contract, batch: pl.DataFrame) -> list[pl.Series]:

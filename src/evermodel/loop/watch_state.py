@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from evermodel.core.cells import Cells
 from evermodel.core.errors import Damaged, Moved
 from evermodel.core.monitoring import Alarm, Measured, Window
 from evermodel.core.reference import ColumnReference, Counted
@@ -37,6 +38,7 @@ class Look:
     predicted: Mapping[str, int] = field(default_factory=dict)
     windows: tuple[Window, ...] = ()
     confidence: tuple[float, ...] = ()  # sums over its labelled rows, as core/label_free.py keeps them
+    by_kind: tuple[tuple[float, ...], ...] = ()  # of a regression: kind, labelled rows, their errors (3, …)
 
     def __add__(self, other: Look) -> Look:
         names = dict.fromkeys((*self.columns, *other.columns))
@@ -48,7 +50,7 @@ class Look:
         start, end = min(self.start, other.start, key=place), max(self.end, other.end, key=place)
         sums = {n: getattr(self, n) + getattr(other, n) for n in ("rows", "labelled", "errors", "large")}
         return Look(self.key, start, end, **sums, columns=columns, predicted=predicted, windows=self.windows,
-                    confidence=self.confidence)  # fmt: skip
+                    confidence=self.confidence, by_kind=self.by_kind)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,9 @@ class Watched:
     columns: Mapping[str, ColumnReference] = field(default_factory=dict)
     matters: Mapping[str, float] = field(default_factory=dict)  # column -> loss of score without it, in its noise
     loss_edge: float = float("nan")  # four fifths of the reference rows have a smaller loss
+    related: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # column -> those that move with it
+    cells: Cells | None = None  # how rows are counted by all columns at once
+    clumped: Mapping[str, float] = field(default_factory=dict)  # "quality" -> excess variance a row
     learnt: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # subject -> reference from its first looks
     learnt_until: Mapping[str, str] = field(default_factory=dict)  # subject -> key of the last of those looks
     looks: Mapping[str, Look] = field(default_factory=dict)
@@ -177,11 +182,17 @@ def from_bytes(data: bytes) -> State:
         raise Damaged("The monitor's state was written by another release.", "Update evermodel.")
     raw["watched"] = {v: _watched(w) for v, w in raw["watched"].items()}
     raw["parts"] = tuple(Part(**{**p, "looks": tuple(p["looks"])}) for p in raw["parts"])
-    raw["alarms"] = tuple(Alarm(**a) for a in raw["alarms"])
+    raw["alarms"] = tuple(_alarm(a) for a in raw["alarms"])
     raw["latencies"] = tuple((float(s), int(n)) for s, n in raw["latencies"])
     raw["arrivals"] = {k: tuple(v) for k, v in raw.get("arrivals", {}).items()}
     raw |= {k: tuple(raw[k]) for k in ("waiting", "notes", "gone")}
     return State(**raw)
+
+
+def _alarm(raw: dict[str, Any]) -> Alarm:
+    """Those of before alarms had members: each was of one subject."""
+    members = raw.get("members", [] if raw["evidence"] == float("inf") else [f"{raw['name']}:{raw['subject']}"])
+    return Alarm(**{**raw, "members": tuple(members)})
 
 
 def _watched(raw: dict[str, Any]) -> Watched:
@@ -189,13 +200,15 @@ def _watched(raw: dict[str, Any]) -> Watched:
     raw["looks"] = {k: _look(x) for k, x in raw["looks"].items()}
     raw["tested"] = {k: Tested(**{**t, "raised": tuple(t["raised"])}) for k, t in raw["tested"].items()}
     raw["learnt"] = {k: tuple(v) for k, v in raw["learnt"].items()}
-    return Watched(**raw)
+    raw["related"] = {k: tuple(v) for k, v in raw.get("related", {}).items()}
+    return Watched(**{**raw, "cells": Cells.from_json(raw.get("cells"))})
 
 
 def _look(raw: dict[str, Any]) -> Look:
     raw["columns"] = {n: Counted.from_json(c) for n, c in raw["columns"].items()}
     raw["windows"] = tuple(_window(w) for w in raw["windows"])
     raw["confidence"] = tuple(raw["confidence"])
+    raw["by_kind"] = tuple(tuple(v) for v in raw.get("by_kind", ()))
     return Look(**raw)
 
 

@@ -11,11 +11,13 @@ import polars as pl
 from evermodel.core.contract import Contract
 from evermodel.core.errors import AskedWrongly
 from evermodel.core.files import write_whole
+from evermodel.core.label_free import FEWEST, Sums, added
 from evermodel.core.store import Event, Store
 from evermodel.core.survey import chances, draw
 from evermodel.core.table import Array
 from evermodel.core.target import class_text
 from evermodel.loop.watch_labels import rewritten
+from evermodel.loop.watch_look import earlier
 from evermodel.loop.watch_quality import predictions
 from evermodel.loop.watch_rows import ASKED, CODE, ID, LOOK, Y
 from evermodel.loop.watch_state import Part, State
@@ -43,7 +45,7 @@ def suggested(store: Store, contract: Contract, rows: int, to: Path, state: Stat
             "Watch rows with an id first (--id COLUMN), or ask for fewer.",
         )
     whole = pl.concat([open_ for _, open_ in pool], how="diagonal")
-    chance = chances(_unsure(whole, contract), rows)
+    chance = chances(_unsure(whole, contract, known_of(state)), rows)
     seed = state.counters.get("predictions", 0) + 7 * state.counters.get("labels", 0)
     at = draw(chance, seed)
     drawn = whole[at].with_columns(pl.Series(ASKED, chance[at]))
@@ -69,7 +71,28 @@ def _pool(store: Store, state: State, least: int) -> list[tuple[Part, pl.DataFra
     return [(p, f.filter(pl.col(LOOK).is_in(kept))) for p, f in found]
 
 
-def _unsure(rows: pl.DataFrame, contract: Contract) -> Array:
+def known_of(state: State) -> Sums | None:
+    """The sums over the labelled rows seen so far; None for too few."""
+    watched = state.watched.get(state.version)
+    told = earlier(watched.looks, "~") if watched is not None else []
+    found = added(told) if told else None
+    return found if found is not None and found[0] >= FEWEST else None
+
+
+def calibrated(sure: Array, known: Sums | None) -> Array:
+    """(n,) chance of being right: confidence, believed as far as it foretold the labelled rows.
+
+    Confidence that foretells nothing would ask for rows that tell no more than others, at a loss.
+    """
+    if known is None:
+        return sure
+    n, right, f, _, rf, ff = known
+    spread = ff / n - (f / n) ** 2
+    slope = min(1.0, max(0.0, (rf / n - right * f / n**2) / spread)) if spread > 0 else 0.0
+    return np.asarray(np.clip(right / n + slope * (sure - f / n), 0.02, 0.98))
+
+
+def _unsure(rows: pl.DataFrame, contract: Contract, known: Sums | None) -> Array:
     """(n,) scatter of being right, by the model's own confidence; the same for all where that is not known."""
     if contract.task == "regression":
         return np.ones(rows.height)
@@ -77,6 +100,7 @@ def _unsure(rows: pl.DataFrame, contract: Contract) -> Array:
     if not whole:
         return np.ones(rows.height)
     sure = p[np.arange(len(p)), rows[CODE].to_numpy().astype(np.int64)]
+    sure = calibrated(sure, known)
     return np.asarray(np.sqrt(np.clip(sure * (1.0 - sure), 0.0, None)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from evermodel.core.cells import JOINT
 from evermodel.loop.watch_evidence import Subject
 from evermodel.loop.watch_reference import PREDICTION
 from evermodel.loop.watch_state import State, Watched
@@ -28,6 +29,8 @@ def cause_of(state: State, watched: Watched, subject: Subject) -> str:
         return f"{told}; " + (f"changed with {', '.join(others[:3])}" if others else "the inputs look as before")
     if subject.of == PREDICTION:
         return "the model answers otherwise" + (f": changed with {', '.join(others[:3])}" if others else "")
+    if subject.of == JOINT:
+        return "the columns go together otherwise than in the reference rows, though each may look as before"
     weight = watched.matters.get(subject.of)
     told = "" if weight is None else f"; the model depends on it {'much' if weight >= 0.25 else 'little'}"
     return f"the values of {subject.of} are distributed otherwise than in the reference rows{told}"

@@ -34,15 +34,17 @@ LEAST, MOST = 1e-6, 0.2  # of the false-alarm rate
 def watch(
     name: str, data: Any = None, *, labels: Any = None, window: str | None = None, version: str | None = None,
     id: str | None = None,  # noqa: A002
-    false_alarms: float | None = None, suggest: int | None = None, to: str | Path | None = None,
+    false_alarms: float | None = None, second: str | None = None,
+    suggest: int | None = None, to: str | Path | None = None,
     home: str | Path | None = None,
 ) -> Watching:  # fmt: skip
     """Take in rows in service (and labels that came late), and say how good the model is and what changed.
 
     ``data``: rows, with a column ``prediction`` (and ``p_CLASS``) or to be predicted; ``labels``: rows with the target,
     joined by an id column, or entity and time. A delivery taken in before changes nothing. Over the monitor's whole
-    life a false alarm has at most the chance ``false_alarms``. ``suggest`` writes so many rows, whose labels would tell
-    most, into the file ``to``; their labels are weighted back. Raises BadData, NotFound; then nothing is changed.
+    life a false alarm has the chance ``false_alarms`` at most. ``second``: a version whose answers make intervals of
+    few labels narrower. ``suggest`` writes so many rows, whose labels would tell most, into the file ``to``; their labels
+    are weighted back. Raises BadData, NotFound; then nothing is changed.
 
         $ evermodel watch churn march.parquet --labels answers.csv
     """
@@ -54,7 +56,7 @@ def watch(
     store = open_home(home)
     card = card_of(store, checked_name(name), version)
     model = load_version(store, card)
-    asked = Asking(store, card, model, window, id, false_alarms)
+    asked = Asking(store, card, model, window, id, false_alarms, _second(store, name, second, model))
     before = read_state(store, name)[0]
     for source in _sources(data):
         write_state(store, name, partial(_with_rows, asked, source))
@@ -78,6 +80,7 @@ class Asking:
     window: str | None
     id: str | None
     false_alarms: float | None
+    second: Model | None = None
 
     def begun(self, state: State | None, source: Any) -> State:
         """The state with this version under watch. The open alarms of another version are closed with it."""
@@ -110,6 +113,17 @@ def status(name: str, *, home: str | Path | None = None) -> Monitored:
     return monitored(as_read(state, clock()))
 
 
+def _second(store: Store, name: str, version: str | None, model: Model) -> Model | None:
+    """Another version of the same inputs and classes. Raises AskedWrongly where it cannot tell of these rows."""
+    if version is None:
+        return None
+    found = load_version(store, card_of(store, name, version))
+    unlike = found.contract.names != model.contract.names or found.contract.task != model.contract.task
+    if unlike or model.contract.task == "regression":
+        raise AskedWrongly(f"{version} cannot be the second model: it needs the same inputs, and classes to foretell.")
+    return found
+
+
 def _sources(data: Any) -> list[Any]:
     """The deliveries: each file of a folder is one."""
     path = as_path(data) if data is not None else None
@@ -130,7 +144,7 @@ def _with_rows(asked: Asking, source: Any, old: State | None) -> tuple[State, li
     store, contract = asked.store, asked.model.contract
     state = asked.begun(old, source)
     cut = parsed_window(state.window)
-    state, touched = take_rows(store, state, asked.model, source, cut, asked.id)
+    state, touched = take_rows(store, state, asked.model, source, cut, asked.id, asked.second)
     state, more = take_waiting(store, state, contract, cut)
     state = dataclasses.replace(state, batches={**state.batches, digest: "rows"})
     more.setdefault(state.version, set()).update(touched)

@@ -9,7 +9,7 @@ from typing import Annotated
 from evermodel.core.change import Context, Split
 from evermodel.core.errors import BadModel
 from evermodel.core.framework import Truncating, Tunable
-from evermodel.core.members import scorer
+from evermodel.core.members import surely
 from evermodel.core.model import Model
 from evermodel.core.recovery import Teaching, recovered
 from evermodel.core.settings import In
@@ -48,7 +48,7 @@ def trees(
     anew = recovered(again, parent, data, ctx, teaching=teaching, fresh=True)
     if data.tuning is None or not len(data.tuning):
         return anew
-    return max((anew, first), key=scorer(parent, data.tuning))
+    return max((anew, first), key=surely(parent, data.tuning))
 
 
 def _larger_steps(parent: Model, keep: int, count: int) -> Model | None:

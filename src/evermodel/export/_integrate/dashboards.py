@@ -133,6 +133,8 @@ def _model() -> Any:
                f"evermodel_false_alarm_promise_ratio{{{of}}}", unit="percentunit", size=(8, 4)),
         number("Version made", "The one in service.", f"evermodel_version_created_timestamp_seconds{{{of}}} * 1000",
                unit="dateTimeAsIso", size=(12, 4)),
+        lines("Confusion", "Labelled rows of the newest window: class in truth, class predicted.",
+              [(f"evermodel_confusion_rows{{{of}}}", "{{truth}} taken for {{predicted}}")], size=(24, 8)),
     ):  # fmt: skip
         board = board.with_panel(panel)
     return board

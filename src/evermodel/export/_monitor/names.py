@@ -38,6 +38,8 @@ _ALL = (
     Family("evermodel_quality_estimated_low", "gauge", "Lower end of the estimate's 95 % interval.", SCORED),
     Family("evermodel_quality_estimated_high", "gauge", "Upper end of the estimate's 95 % interval.", SCORED),
     Family("evermodel_quality_baseline", "gauge", "Metric at adoption or promotion.", ("model", "metric")),
+    Family("evermodel_confusion_rows", "gauge", "Labelled rows of the newest window by class in truth and predicted.",
+           ("model", "version", "truth", "predicted")),
     Family("evermodel_window_rows", "gauge", "Rows of the newest window.", ("model", "version", "slice")),
     Family("evermodel_window_labelled_rows", "gauge", "Of these, rows with a label.", ("model", "version", "slice")),
     Family("evermodel_alarm_open", "gauge", "1 while the alarm is open, 0 once it has closed.",

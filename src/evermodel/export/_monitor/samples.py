@@ -80,6 +80,9 @@ def _watched(monitored: Monitored) -> Iterator[Sample]:
     for s, window in judged(monitored.windows).items():
         if s in bounded:
             yield from _measured("evermodel_quality", window, window.metrics, rows="evermodel_quality_rows")
+        for truth, said in window.confusion.items() if not s else ():
+            for predicted, rows in said.items():
+                yield Sample("evermodel_confusion_rows", (window.version, truth, predicted), rows)
     for metric, value in monitored.baseline.items():
         yield Sample("evermodel_quality_baseline", (metric,), value)
     yield Sample("evermodel_last_look_timestamp_seconds", (), unix(monitored.at))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any
 
 from markupsafe import Markup
@@ -14,6 +13,7 @@ from evermodel.core.contract import Contract
 from evermodel.core.store import Card, Event
 from evermodel.export._report import pictures, scores, search
 from evermodel.export._report.changes import Changes, Row, changes, class_shares
+from evermodel.export._report.head import cost_facts, headline, next_step, said
 from evermodel.export._report.lineage import Lineage, decision_of, lineage
 from evermodel.export._report.scores import Candidates, ScoreRow, ScoreTable, main_metric
 from evermodel.export._report.small import bar
@@ -21,7 +21,6 @@ from evermodel.export._report.tables import Confusion, confusion, residual_rows
 from evermodel.export._report.words import (
     DECIDED,
     UNKNOWN,
-    beside,
     count,
     day,
     known,
@@ -144,49 +143,19 @@ def verdict(found: Known) -> Verdict:
     """What was decided, why, what serves, and what to type next."""
     card = found.card
     decision = decision_of(card)
-    word, sign, sentence = DECIDED[decision]
+    word, sign, _ = DECIDED[decision]
+    sentence = said(card, decision)
     reasons = tuple((str(r.get("gate", "")).replace("_", " "), str(r.get("finding", "")),
                      NAN.sub(UNKNOWN, str(r.get("text", ""))))
                     for r in card.verdict.get("reasons") or ())  # fmt: skip
     serving = f"{card.name} {found.serving}" if found.serving else "nothing"
     if decision == "promote" and found.serving != card.version:
-        sentence = f"The challenger was better and went into service; {found.serving} serves now."
-    says, command = _next(card, decision, found.serving)
+        sentence = f"The challenger went into service; {found.serving} serves now."
+    says, command = next_step(card, decision, found.serving)
     return Verdict(
-        decision or "adopt", word, sign, sentence, _headline(card), serving, says, command, reasons,
+        decision or "adopt", word, sign, sentence, headline(card), serving, says, command, reasons,
         tuple(n for n in (found.warning, *_notes(found)) if n),
     )  # fmt: skip
-
-
-def _headline(card: Card) -> str:
-    """The deciding figure in one line: AUC 0.8123 → 0.8241 (+0.0118) on 750 new rows."""
-    metric = main_metric(card)
-    score = (card.scores.get("new") or {}).get(metric)
-    if isinstance(score, Mapping):
-        was, now = score.get("champion"), score.get("challenger")
-        difference = beside(score.get("difference"), was)
-        return f"{label_of(metric)} {number(was)} → {number(now)} ({difference}) on {count(score.get('n'))} new rows"
-    value = (card.scores.get("reference") or {}).get(metric)
-    return f"{label_of(metric)} {number(value)} on the reference rows" if known(value) else ""
-
-
-def _next(card: Card, decision: str, serving: str | None) -> tuple[str, str]:
-    suffix = PurePath(str(card.facts.get("source") or "")).suffix
-    file = f"updated_model{suffix}" if re.fullmatch(r"\.[a-z0-9]{1,9}", suffix) else "updated_model"
-    needed = card.verdict.get("rows_needed")
-    if decision == "promote" and serving == card.version:
-        return "Take the model in service away as a file:", f"evermodel save {card.name} --to {file}"
-    if decision == "hold":
-        more = f"About {count(needed)} judged rows would decide. " if known(needed) else ""
-        return f"{more}When more rows have come:", f"evermodel update {card.name} NEW_ROWS"
-    if decision == "reject":
-        return "See what happened so far, or update with the next rows:", f"evermodel log {card.name}"
-    if decision == "invalid":
-        return (
-            "Look at the rows first; they are tried again with the next ones:",
-            f"evermodel update {card.name} NEXT_ROWS",
-        )
-    return "When labelled rows have come:", f"evermodel update {card.name} NEW_ROWS"
 
 
 def _notes(found: Known) -> list[str]:
@@ -215,8 +184,9 @@ def _search(card: Card) -> tuple[Picture, ...]:
     trials, space = result.get("trials") or (), result.get("space") or {}
     drawn = [
         ("Scores of the trials", search.history(trials), "The line is the best so far; grey: given up early."),
+        ("Speed against score", search.pareto(result, "latency"), search.PARETO),
+        ("Size against score", search.pareto(result, "size"), search.PARETO),
         ("Where the good points lie", search.coordinates(trials, space), "Each line is a trial, the best in colour."),
-        ("Speed against score", search.pareto(result.get("pareto") or ()), "Each dot is a size that was tried."),
     ]
     return tuple(Picture(title, svg, caption) for title, svg, caption in drawn if svg is not None)
 
@@ -291,6 +261,7 @@ def _cost(card: Card) -> tuple[tuple[str, str], ...]:
         ("rows remembered before", count(data.get("kept"))),
         ("training, all candidates", seconds(result.get("training_seconds"))),
         ("update in all", seconds(result.get("seconds") or None)),
+        *cost_facts(result),
         *((str(k), str(v)) for k, v in cost.items()),
         ("settings", told(card.settings)),
     ]

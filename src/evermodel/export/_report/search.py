@@ -11,9 +11,10 @@ from markupsafe import Markup
 from evermodel.core.space import dimension
 from evermodel.export._report import charts
 from evermodel.export._report.charts import Frame, Point
-from evermodel.export._report.words import number
+from evermodel.export._report.words import known, number
 
 MOST_AXES = 8
+PARETO = "Large: the one chosen; hollow: as deployed; the line: none is both cheaper and better."
 
 
 def history(trials: Sequence[Mapping[str, Any]]) -> Markup | None:
@@ -40,29 +41,41 @@ def coordinates(trials: Sequence[Mapping[str, Any]], space: Mapping[str, Any]) -
     names = [n for n in space if all(n in t["values"] for t in whole)][:MOST_AXES]
     if len(whole) < 3 or len(names) < 2:
         return None
-    frame = Frame((0.0, len(names) - 1.0), (0.0, 1.0), width=700.0, left=30.0, right=30.0, bottom=46.0)
+    frame = Frame((0.0, len(names) - 1.0), (0.0, 1.0), width=900.0, left=40.0, right=40.0, bottom=46.0)
     parts = [_axis(frame, at, name, space[name]) for at, name in enumerate(names)]
     good = max(1, len(whole) // 5)
     for place, t in enumerate(whole):
         points: list[Point] = [(float(i), _height(space[n], t["values"][n])) for i, n in enumerate(names)]
         parts.append(charts.line(frame, points, "challenger" if place >= len(whole) - good else "neutral", _tip(t)))
-    return charts.svg(frame, "Hyperparameters of every trial", parts, described="The best fifth in colour")
+    return charts.svg(
+        frame, "Hyperparameters of every trial", parts, described="The best fifth in colour", css="chart whole"
+    )
 
 
-def pareto(points: Sequence[Mapping[str, Any]]) -> Markup | None:
-    """Latency against score of each size that was tried."""
-    there = [p for p in points if charts.known_point((p.get("latency"), p.get("score")))]
-    if len(there) < 2:
+def pareto(result: Mapping[str, Any], what: str) -> Markup | None:
+    """What is left of latency or size (``what``) against the score, for each size that was tried, and as deployed."""
+    there = [p for p in result.get("tried") or () if charts.known_point((p.get(what), p.get("score")))]
+    if not there:
         return None
-    latencies = [1e3 * float(p["latency"]) for p in there]
-    frame = Frame((0.0, max(latencies) * 1.08), charts.padded([float(p["score"]) for p in there]))
-    parts = charts.axes(frame, "milliseconds a batch", "score on the rows it was chosen by")
-    ordered: list[Point] = sorted((ms, float(p["score"])) for ms, p in zip(latencies, there, strict=True))
-    parts.append(charts.line(frame, ordered, "neutral"))
-    tips = [f"ratio {number(p.get('ratio'))}: {number(1e3 * p['latency'])} ms, {number(p['score'])}" for p in there]
-    dots: list[Point] = [(ms, float(p["score"])) for ms, p in zip(latencies, there, strict=True)]
-    parts.append(charts.dots(frame, dots, "challenger", tips))
-    return charts.svg(frame, "Speed against score", parts)
+    base, chosen = result.get("base"), result.get("ratio")
+    highest = max(1.0, *(float(p[what]) for p in there))
+    scores = [float(p["score"]) for p in there]
+    frame = Frame((0.0, highest * 1.08), charts.padded([*scores, base]))
+    parts = charts.axes(frame, f"{what}, times the champion's", "score on the rows it was chosen by")
+    best = sorted(((float(p[what]), float(p["score"])) for p in there), key=lambda p: (p[0], -p[1]))
+    front: list[Point] = [p for i, p in enumerate(best) if all(p[1] > q[1] for q in best[:i])]
+    parts.append(charts.line(frame, front, "neutral", "no other is both cheaper and better"))
+    if known(base):
+        parts.append(charts.dots(frame, [(1.0, base)], "champion", [f"as deployed: {number(base)}"], radius=4.5))
+    for p in there:
+        is_chosen = p.get("ratio") == chosen
+        dot: Point = (float(p[what]), float(p["score"]))
+        tip = f"ratio {number(p.get('ratio'))}: x{number(p[what], 2)}, {number(p['score'])}"
+        tip += " (chosen)" if is_chosen else ""
+        parts.append(
+            charts.dots(frame, [dot], "challenger" if is_chosen else "neutral", [tip], 5.0 if is_chosen else 3.2)
+        )
+    return charts.svg(frame, f"{what.capitalize()} against score", parts, described=PARETO)
 
 
 def _height(said: Any, value: Any) -> float | None:

@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from evermodel.core.errors import BadModel, Unsafe
-from evermodel.frameworks._keras import names, older
+from evermodel.frameworks._keras import eight_bits, names, older
 
 DEEPEST = 200  # levels of nesting; Keras's own files stay under 30
 _OURS = re.compile(r"(keras|tf_keras|tensorflow\.keras|tensorflow\.python\.keras)(\.[A-Za-z0-9_]+)*|builtins")
@@ -92,6 +92,8 @@ def _object(value: dict[str, Any], kind: str, where: str, depth: int) -> Any:
         return _function(config, where)
     if name in ("Policy", "DTypePolicy"):
         return _policy(config, where)
+    if name in eight_bits.CLASSES:
+        return eight_bits.checked(name, config, where)
     if name.startswith("Custom>") and name[7:] in names.OPTIMIZERS:  # so Keras 2.11 to 2.15 named its own optimizers
         name = name[7:]
     name = names.RENAMED.get(name, name)

@@ -31,6 +31,7 @@ def fit(obj: Any, x: Any, y: Array, training: Training, *, fresh: bool) -> Any:
     if scheduled.asked(training) and len(inputs):
         scheduled.train(model, inputs, y, classes, training, training.epochs or EPOCHS, batch_size(training, len(x)))
         return model
+    copying.remember(model)
     if training.learning_rate is not None:
         model.optimizer.learning_rate = training.learning_rate
     weight = None if training.weight is None else np.asarray(training.weight, dtype=np.float32)
@@ -45,10 +46,8 @@ def _start(obj: Any, training: Training, fresh: bool) -> Any:
     if not fresh and not scheduled.asked(training):
         return copying.copy(obj, training.seed)
     model = copying.clone(obj, training.seed)
-    copying.compile_like(obj, model)
-    if fresh:
-        _keep_normalisation(obj, model)
-    else:
+    copying.compile_like(obj, model, build=not scheduled.asked(training))
+    if not fresh:
         copying.set_weights(model, obj.get_weights())
     return model
 
@@ -62,14 +61,6 @@ def _classes(obj: Any, y: Array) -> int:
     """How many classes the codes y stand for when nobody said it; 0 for numbers."""
     needs = objective.needs(obj)
     return 0 if needs.task in ("regression", None) else max(int(np.max(y)) + 1, 2) if len(y) else 2
-
-
-def _keep_normalisation(obj: Any, model: Any) -> None:
-    """A Normalization layer's mean and variance are data, not learnt: a fresh model keeps the deployed ones."""
-    for old, new in zip(obj._flatten_layers(), model._flatten_layers(), strict=False):
-        if type(old).__name__ == "Normalization" and old.get_weights():
-            new.set_weights(old.get_weights())
-            new.finalize_state()
 
 
 def _epochs(model: Any, run: RunEpoch, rows: int, classes: int, training: Training) -> None:

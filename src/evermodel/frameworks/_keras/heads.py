@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +15,6 @@ from evermodel.core.table import Array
 from evermodel.frameworks._keras import copying, objective, predicting
 
 _HINT = "Save into a folder instead."
-_headless: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
 def logits(obj: Any, x: Any) -> Array | None:
@@ -25,9 +23,7 @@ def logits(obj: Any, x: Any) -> Array | None:
         return predicting.predict(obj, x)
     if not _ends_openly(obj):
         return None
-    if obj not in _headless:
-        _headless[obj] = without_head(obj)
-    return predicting.predict(_headless[obj], x)
+    return predicting.predict(obj, x, through=without_head)
 
 
 def without_head(obj: Any) -> Any:

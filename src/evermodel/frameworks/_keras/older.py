@@ -99,6 +99,27 @@ def _single_ends(config: dict[str, Any]) -> None:
     for end in ("input_layers", "output_layers"):
         if isinstance(config.get(end), list) and len(config[end]) == 1 and isinstance(config[end][0], list):
             config[end] = config[end][0]
+    _count_from_nought(config, {e.get("config", {}).get("name") for e in layers if e.get("class_name") == "Sequential"})
+
+
+def _count_from_nought(config: dict[str, Any], names: set[Any]) -> None:
+    """A nested Sequential's own building was its first call to Keras 2, so its calls in a graph began with number 1."""
+    for name in names:
+        calls = [*_calls(config.get("layers", []), name), *_calls(config.get("output_layers"), name)]
+        first = min((call[1] for call in calls), default=0)
+        for call in calls:
+            call[1] -= first
+
+
+def _calls(told: Any, name: Any) -> list[list[Any]]:
+    """Every [name, number, output, …] inside ``told``."""
+    if isinstance(told, dict):
+        return _calls(told.get("inbound_nodes"), name)
+    if not isinstance(told, list):
+        return []
+    if len(told) >= 3 and told[0] == name and isinstance(told[1], int):
+        return [told]
+    return [c for part in told for c in _calls(part, name)]
 
 
 def compile_arguments(clean: dict[str, Any]) -> dict[str, Any]:

@@ -91,8 +91,11 @@ def untouched(model: Any) -> int:
     return 0 if optimizer is None else len(optimizer.variables)
 
 
-def warn_if_lost(model: Any, wanted: int, tree: bytes) -> None:
-    """Says so when the file's optimizer memory has another size than the optimizer, which Keras skips silently."""
+def load_older_tree(model: Any, wanted: int, tree: bytes) -> None:
+    """Copies in the memory of a ``.keras`` that Keras 2 wrote, which Keras skips silently; warns where it does not fit.
+
+    Both keep the slots in one order; Keras 2 had no learning rate among them, and gave plain SGD momenta of no use.
+    """
     if not wanted:
         return
     from io import BytesIO
@@ -101,10 +104,20 @@ def warn_if_lost(model: Any, wanted: int, tree: bytes) -> None:
 
     with h5py.File(BytesIO(tree), "r") as file:
         slots = file.get("optimizer/vars", {})
-        trained = "0" in slots and int(slots["0"][()]) > 0
-        there = len(slots)
-    if trained and there != wanted:
+        if len(slots) == wanted or "0" not in slots or not int(slots["0"][()]):
+            return
+        saved = [np.asarray(slots[str(i)]) for i in range(1, len(slots)) if str(i) in slots]
+        steps = int(slots["0"][()])
+    optimizer = model.optimizer
+    mine = [v for v in optimizer.variables if v is not optimizer.iterations][1:][: len(saved)]
+    idle = type(optimizer).__name__ == "SGD" and not optimizer.momentum
+    if not idle and [tuple(v.shape) for v in mine] != [a.shape for a in saved]:
+        there = len(saved) + 1
         warnings.warn(f"The optimizer's memory does not fit ({there} of {wanted}); it starts afresh.", stacklevel=5)
+        return
+    optimizer.iterations.assign(steps)
+    for variable, array in zip(mine, saved, strict=False):
+        variable.assign(array)
 
 
 def learning_rate(model: Any) -> float | None:

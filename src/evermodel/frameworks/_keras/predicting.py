@@ -18,16 +18,21 @@ SHARED = 1_000_000  # parameters up to which networks of one structure share a g
 KEPT = 8  # such graphs in memory
 _of_structure: OrderedDict[str, Any] = OrderedDict()
 _guard = threading.Lock()
+_other: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()  # a large model -> what is asked instead
 _compiled: weakref.WeakKeyDictionary[Any, Callable[[Any], Any]] = weakref.WeakKeyDictionary()
 
 
-def predict(obj: Any, x: Any) -> Array:
-    """x (n, …) -> raw output (n, k) float32. Same rows, same bits. Raises BadModel for several inputs or outputs."""
+def predict(obj: Any, x: Any, through: Callable[[Any], Any] | None = None) -> Array:
+    """x (n, …) -> raw output (n, k) float32. Same rows, same bits. Raises BadModel for several inputs or outputs.
+
+    ``through`` makes of a model one with the same weights in the same order that is asked instead: of a structure that
+    was asked before it costs nothing.
+    """
     shape = objective.single_input(obj)
     width = objective.single_output(obj)
     rows = np.ascontiguousarray(x, dtype=obj.inputs[0].dtype)
     size = max(32, min(16384, _CELLS // max(1, int(np.prod([d or 64 for d in shape])) * _weight_per_row(obj))))
-    call = _call(obj)
+    call = _call(obj, through)
     parts = [np.asarray(call(rows[i : i + size]), dtype=np.float32) for i in range(0, len(rows), size)]
     return np.concatenate(parts) if parts else np.zeros((0, width), dtype=np.float32)
 
@@ -37,25 +42,29 @@ def _weight_per_row(obj: Any) -> int:
     return 16 if len(obj.inputs[0].shape) > 2 else 1
 
 
-def _call(obj: Any) -> Callable[[Any], Any]:
+def _call(obj: Any, through: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
     import keras
 
+    if keras.backend.backend() == "tensorflow" and obj.count_params() <= SHARED:
+        return _shared(obj, through)
+    if through is not None:
+        if obj not in _other:
+            _other[obj] = through(obj)
+        obj = _other[obj]
     if keras.backend.backend() != "tensorflow":
         return lambda part: keras.tree.flatten(obj.predict_on_batch(part))[0]
-    if obj.count_params() <= SHARED:
-        return _shared(obj)
     if obj not in _compiled:
         _compiled[obj] = _graph(obj)
     return _compiled[obj]
 
 
-def _shared(obj: Any) -> Callable[[Any], Any]:
+def _shared(obj: Any, through: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
     """The graph of the model's structure, which takes the weights as an argument: traced once for all its like."""
     import tensorflow as tf
 
-    key = structure.of(obj)
+    key = structure.of(obj) + (through.__name__ if through else "")
     with _guard:
-        graph = _of_structure.pop(key, None) or _stateless(obj)
+        graph = _of_structure.pop(key, None) or _stateless(copying.clone(obj) if through is None else through(obj))
         _of_structure[key] = graph
         while len(_of_structure) > KEPT:
             _of_structure.popitem(last=False)
@@ -63,12 +72,10 @@ def _shared(obj: Any) -> Callable[[Any], Any]:
     return lambda part: graph(*weights, tf.constant(part)).numpy()
 
 
-def _stateless(obj: Any) -> Any:
+def _stateless(like: Any) -> Any:
     """A graph of weights and rows, traced on a copy of the model, so that the model itself can be freed."""
     import keras
     import tensorflow as tf
-
-    like = copying.clone(obj)
 
     def forward(trainable: Any, rest: Any, part: Any) -> Any:
         return keras.tree.flatten(like.stateless_call(trainable, rest, part, training=False)[0])[0]
@@ -76,8 +83,8 @@ def _stateless(obj: Any) -> Any:
     def specs(variables: Any) -> list[Any]:
         return [tf.TensorSpec(tuple(v.shape), v.dtype) for v in variables]
 
-    spec = tf.TensorSpec(tuple(obj.inputs[0].shape), obj.inputs[0].dtype)
-    signature = [specs(obj.trainable_variables), specs(obj.non_trainable_variables), spec]
+    spec = tf.TensorSpec(tuple(like.inputs[0].shape), like.inputs[0].dtype)
+    signature = [specs(like.trainable_variables), specs(like.non_trainable_variables), spec]
     return tf.function(forward, input_signature=signature, autograph=False)
 
 

@@ -121,7 +121,7 @@ def _load_tree(model: Any, tree: bytes, name: str) -> None:
             raise BadModel(
                 f"The weights in {name} do not fit its structure: {first}", "Save the model again."
             ) from None
-    optimizer.warn_if_lost(model, before, tree)
+    optimizer.load_older_tree(model, before, tree)
 
 
 def _load_groups(model: Any, groups: Any, name: str) -> None:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import weakref
 from typing import Any
+
+from evermodel.frameworks._keras import copying
 
 _known: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 
 
 def of(model: Any) -> str:
-    """A text that is equal for models of equal layers, names and settings; computed once a model."""
+    """A text that is equal for models of equal layers, names and settings; most of it computed once a model."""
     if model not in _known:
         _known[model] = json.dumps([type(model).__name__, model.get_config()], sort_keys=True, default=repr)
-    return _known[model]
+    return _known[model] + normalisation(model)
+
+
+def normalisation(model: Any) -> str:
+    """What its Normalization layers have learnt: a graph that is traced holds it as constants, not as weights."""
+    learnt = [w.tobytes() for layer in copying.normalisations(model) for w in layer.get_weights()]
+    return hashlib.sha256(b"".join(learnt)).hexdigest() if learnt else ""
 
 
 def of_training(model: Any) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evermodel.core.table import Array
-from evermodel.frameworks._keras import copying, names
+from evermodel.frameworks._keras import copying, names, structure
 
 _KEPT = 8  # benches at most
 _LARGEST = 2_000_000  # parameters of a model that gets one: about 32 MB with its optimizer's memory
@@ -89,7 +89,7 @@ def _key(model: Any, data: tuple[Any, ...]) -> str:
     weights = (model.get_compile_config() or {}).get("loss_weights")
     frozen = [layer.trainable for layer in model._flatten_layers()]
     told = [model.get_config(), loss, type(model.optimizer).__name__, optimizer, shapes, weights, frozen]
-    return json.dumps(told, default=str)
+    return json.dumps(told, default=str) + structure.normalisation(model)
 
 
 def _graph(model: Any, data: tuple[Any, ...]) -> Any:

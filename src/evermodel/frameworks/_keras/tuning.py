@@ -162,10 +162,12 @@ def _built(obj: Any, entries: list[Entry]) -> Any:
     try:
         with copying.seeded(0):
             layers = [e.kind.from_config({k: v for k, v in e.config.items() if k != "build_config"}) for e in entries]
-            return keras.Sequential([keras.Input(shape, dtype=kind), *layers], name=obj.name)
+            made = keras.Sequential([keras.Input(shape, dtype=kind), *layers], name=obj.name)
     except (ValueError, TypeError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise BadModel(f"These hyperparameters make no network: {first}") from None
+    copying.keep_normalisation(obj, made)
+    return made
 
 
 def _optimizer(obj: Any) -> str:

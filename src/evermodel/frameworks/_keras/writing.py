@@ -15,6 +15,7 @@ from evermodel.frameworks._keras import copying
 
 def write(obj: Any, to: Path) -> None:
     """``.keras`` with the optimizer's memory, or ``.h5``; whole or not at all. Raises BadSetting for another suffix."""
+    copying.remember(obj)
     if to.suffix == ".keras":
         write_whole(to, lambda at: obj.save(at))
     elif to.suffix in (".h5", ".hdf5"):

@@ -1,4 +1,4 @@
-"""Trains a program: Adam on minibatches, dropout and batch statistics live."""
+"""Trains a program on minibatches by its own optimizer, dropout and batch statistics live."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy as np
 from evermodel.core.errors import BadData, BadSetting
 from evermodel.core.table import Array
 from evermodel.core.training import Epoch, Training
+from evermodel.frameworks._torch.optimizing import STEPS
 from evermodel.frameworks._torch.predicting import predict, rows_of
 from evermodel.frameworks._torch.program import Graph, Program, run
 
 EPOCHS = 10
 RATE = 1e-3
-BETAS, TINY = (0.9, 0.999), 1e-8
 LOOKED_AT = 2_000  # training rows on which the score of an epoch is taken
 
 
@@ -36,7 +36,7 @@ def fit(program: Program, x: Any, y: Array, training: Training, *, fresh: bool) 
         start = fresh_tensors(program) if fresh else dict(program.tensors)
         tensors = {key: value.detach().clone() for key, value in start.items()}
         memory = {} if fresh else {key: value.clone() for key, value in program.memory.items()}
-        _epochs(program.graph, tensors, memory, program.trainable, x, y, training)
+        _epochs(program, tensors, memory, x, y, training)
     done = {key: value.detach() for key, value in tensors.items()}
     classes = training.classes or program.classes or None
     return dataclasses.replace(program, tensors=done, memory=memory, classes=classes)
@@ -51,11 +51,11 @@ def _check_classes(program: Program, training: Training) -> None:
 
 
 def _epochs(
-    graph: Graph, tensors: dict[str, Any], memory: dict[str, Any], trainable: tuple[str, ...], x: Any, y: Array,
-    training: Training,
-) -> None:  # fmt: skip
+    program: Program, tensors: dict[str, Any], memory: dict[str, Any], x: Any, y: Array, training: Training
+) -> None:
     import torch
 
+    graph, trainable, step = program.graph, program.trainable, STEPS[program.optimizer]
     rows, target = rows_of(graph, x), torch.from_numpy(np.array(y))
     weight = None if training.weight is None else torch.from_numpy(np.asarray(training.weight, np.float32))
     for key in trainable:
@@ -73,7 +73,7 @@ def _epochs(
             raise BadData("The loss is no longer a number.", "Use a smaller learning_rate, or look for wild values.")
         with torch.no_grad():
             rate = _rate(training, number / len(batches))
-            _adam(tensors, memory, trainable, gradients, rate, training.weight_decay or 0.0)
+            step(tensors, memory, trainable, gradients, rate, training.weight_decay or 0.0)
         if number % per_epoch == 0 or number == len(batches):
             heard = _epoch(-(-number // per_epoch), float(np.mean(losses)), graph, tensors, x, y, training)
             training.on_epoch(dataclasses.replace(heard, seconds=time.monotonic() - began))
@@ -121,26 +121,6 @@ def _loss(graph: Graph, tensors: Mapping[str, Any], x: Any, y: Any, weight: Any,
         else:
             each = functional.cross_entropy(logits, y.long(), reduction="none")
     return each.mean() if weight is None else (each * weight).mean()
-
-
-def _adam(
-    tensors: Mapping[str, Any], memory: dict[str, Any], keys: tuple[str, ...], gradients: Any, rate: float, decay: float
-) -> None:
-    """One step of Adam, with decoupled weight decay. Sources: https://arxiv.org/abs/1412.6980 and 1711.05101"""
-    import torch
-
-    step = float(memory.get("step", torch.zeros(1))[0]) + 1
-    memory["step"] = torch.tensor([step])
-    for key, gradient in zip(keys, gradients, strict=True):
-        if gradient is None:
-            continue
-        first, second = (memory.setdefault(f"{part}.{key}", torch.zeros_like(gradient)) for part in ("first", "second"))
-        first.mul_(BETAS[0]).add_(gradient, alpha=1 - BETAS[0])
-        second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
-        spread = (second / (1 - BETAS[1] ** step)).sqrt_().add_(TINY)
-        if decay:
-            tensors[key].mul_(1.0 - rate * decay)
-        tensors[key].addcdiv_(first, spread, value=-rate / (1 - BETAS[0] ** step))
 
 
 def _epoch(

@@ -9,9 +9,11 @@ import numpy as np
 
 from evermodel.core.errors import BadData
 from evermodel.core.table import Array
+from evermodel.frameworks._torch.folding import folded
 from evermodel.frameworks._torch.program import Graph, run
 
 AT_ONCE = 4_096
+MANY = 64  # rows from which folding costs less than it saves
 
 
 def rows_of(graph: Graph, x: Any) -> Any:
@@ -45,6 +47,8 @@ def predict(graph: Graph, tensors: Mapping[str, Any], x: Any) -> Array:
     size, made = graph.batch or AT_ONCE, []
     rows = rows_of(graph, x)
     with torch.no_grad():
+        if len(rows) >= MANY:
+            graph, tensors = folded(graph, tensors)
         for at in range(0, max(len(rows), 1), size):
             part = rows[at : at + size]
             short = size - len(part) if graph.batch else 0

@@ -10,6 +10,7 @@ from typing import Any
 
 from evermodel.core.errors import BadModel
 from evermodel.frameworks._torch.operators import TRAINS, argument, checked_target, operator
+from evermodel.frameworks._torch.optimizing import USUAL
 
 AFTER = ("softmax", "_softmax", "log_softmax", "_log_softmax", "sigmoid", "sigmoid_")
 SHAPING = (
@@ -80,13 +81,14 @@ class Graph:
 
 @dataclass(frozen=True)
 class Program:
-    """A graph with its tensors. ``memory``: Adam's state, kept beside the weights so that training can go on."""
+    """A graph with its tensors. ``memory``: its optimizer's state, beside the weights, to train on."""
 
     graph: Graph
     tensors: Mapping[str, Any]
     trainable: tuple[str, ...]
     classes: tuple[Any, ...] | None = None
     memory: Mapping[str, Any] = field(default_factory=dict)
+    optimizer: str = USUAL  # a key of optimizing.STEPS
 
 
 def run(graph: Graph, tensors: Mapping[str, Any], x: Any, *, training: bool = False, until: str | None = None) -> Any:

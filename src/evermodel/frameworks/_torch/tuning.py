@@ -10,6 +10,7 @@ from typing import Any
 
 from evermodel.core.errors import BadModel
 from evermodel.core.space import Dimension, Value, Values
+from evermodel.frameworks._torch.optimizing import STEPS
 from evermodel.frameworks._torch.program import Graph, Node, Program
 
 BESIDE = """
@@ -31,10 +32,11 @@ class Stack:
 def dimensions(program: Program) -> tuple[Dimension, ...]:
     """What may vary; widths from a quarter to four times the deployed one, up to two hidden layers more."""
     found = [
-        Dimension("learning_rate", "float", 1e-4, 2e-2, log=True),
+        Dimension("learning_rate", "float", 1e-4, 1e-1 if program.optimizer == "sgd" else 2e-2, log=True),
         Dimension("batch_size", "int", 16, 256, log=True),
         Dimension("epochs", "int", 5, 60, log=True),
         Dimension("weight_decay", "float", 1e-6, 1e-1, log=True),
+        Dimension("optimizer", "choice", choices=tuple(STEPS)),
     ]
     if program.graph.batch is not None:
         found = [d for d in found if d.name != "batch_size"]
@@ -50,17 +52,24 @@ def dimensions(program: Program) -> tuple[Dimension, ...]:
 
 
 def hyperparameters(program: Program) -> Values:
-    """As deployed; a program does not say how it was trained, only how it is built."""
+    """As deployed; a program says how it is built and by which optimizer it trains, not how it was trained before."""
     stack = stack_of(program.graph)
     if stack is None:
-        return {}
+        return {"optimizer": program.optimizer}
     rates = [_rate(n) for block in stack.blocks for n in block if n.short.startswith("dropout")]
-    found: dict[str, Value] = {"hidden_layers": len(stack.blocks), "units": _width(program, stack)}
+    found: dict[str, Value] = {
+        "optimizer": program.optimizer,
+        "hidden_layers": len(stack.blocks),
+        "units": _width(program, stack),
+    }
     return {**found, "dropout": max(rates, default=0.0)}
 
 
 def with_hyperparameters(program: Program, values: Values) -> Program:
     """A program of another structure, its new tensors drawn by their shapes; to be trained afresh."""
+    if (optimizer := str(values.get("optimizer", program.optimizer))) not in STEPS:
+        raise BadModel(f"A program is trained by one of {', '.join(STEPS)}. Got {optimizer!r}.")
+    program = dataclasses.replace(program, optimizer=optimizer)
     asked = {k: values[k] for k in ("hidden_layers", "units", "dropout") if k in values}
     now = hyperparameters(program)
     if all(asked[k] == now.get(k) for k in asked):

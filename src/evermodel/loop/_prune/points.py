@@ -14,7 +14,7 @@ from evermodel.core import plugs
 from evermodel.core.change import Context, Split
 from evermodel.core.ensemble import Ensemble
 from evermodel.core.errors import BadSetting
-from evermodel.core.framework import Weighted
+from evermodel.core.framework import Quantising, Weighted
 from evermodel.core.judgement import Cost
 from evermodel.core.members import scorer, tuning_rows
 from evermodel.core.model import Model
@@ -28,6 +28,7 @@ from evermodel.loop.making import Made
 REPEATS = 5  # predictions that a point's latency is the median of; the winner's is measured anew
 AIM = 0.95  # of the asked latency or size: measurements scatter
 MOST = 0.97  # of a model that may go
+SAFE = 0.25  # tried in any case: where more is not shown to be harmless, so much may be
 STEPS = 5  # halvings of the range of ratios
 
 
@@ -96,13 +97,15 @@ class Points:
             middle = (low + high) / 2
             point = self.run(round(middle, 3))
             low, high = (middle, high) if point.score >= self.base - tolerance else (low, middle)
+        if min(p.ratio for p, _ in self.tried) > SAFE:
+            self.run(SAFE)
 
-    def chosen(self, tolerance: float) -> int:
-        """The cheapest point within the tolerance; the best one where none is."""
+    def in_order(self, tolerance: float) -> list[int]:
+        """The points within the tolerance, the least pruned first; the best one where none is."""
         fit = [i for i, (p, _) in enumerate(self.tried) if p.score >= self.base - tolerance]
         if not fit:
-            return max(range(len(self.tried)), key=lambda i: self.tried[i][0].score)
-        return min(fit, key=lambda i: self.tried[i][0].latency + self.tried[i][0].size)
+            return [max(range(len(self.tried)), key=lambda i: self.tried[i][0].score)]
+        return sorted(fit, key=lambda i: self.tried[i][0].ratio)
 
     def points(self) -> tuple[Point, ...]:
         """By ratio, those marked that no other beats."""
@@ -163,9 +166,16 @@ def _without_memory(model: Model) -> Model:
     plug = model.framework
     if not model.needs.network or not isinstance(plug, Weighted):
         return model
+    if isinstance(plug, Quantising) and plug.is_quantised(model.obj):  # made with none
+        return model
     return dataclasses.replace(model, obj=plug.with_weights(model.obj, plug.weights(model.obj)))
 
 
 def saves_when_compressed(way: str) -> bool:
     """Whether all that this way saves is the size of compressed files."""
     return bool(getattr(plugs.module("pruners", way), "SAVES_WHEN_COMPRESSED", False))
+
+
+def saves_size(way: str) -> bool:
+    """Whether size alone is what this way saves."""
+    return bool(getattr(plugs.module("pruners", way), "SAVES_SIZE", False))

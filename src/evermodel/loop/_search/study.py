@@ -41,7 +41,7 @@ class Study:
 
     def begun(self) -> int:
         """How many points were begun, by any process: those finished, and those that a living process trains."""
-        return sum(1 for t in self._frozen() if "trial" in t.user_attrs or t.state.name == "RUNNING")
+        return sum(1 for t in self._frozen() if "trial" in t.user_attrs or _in_training(t))
 
     def curve_of(self, number: int) -> tuple[tuple[float, float], ...]:
         """The first fold's learning curve of a trial, empty where it has none."""
@@ -158,6 +158,12 @@ def _trial(frozen: Any) -> Trial:
 
 def _state(trial: Trial) -> dict[str, Any]:
     return {"state": _optuna().trial.TrialState.FAIL} if trial.state == "failed" else {}
+
+
+def _in_training(frozen: Any) -> bool:
+    """By a process that lives: what one that was killed had begun is begun again by another."""
+    said = frozen.user_attrs.get("owner", "")
+    return frozen.state.name == "RUNNING" and not (said and is_gone(said))
 
 
 def _abandoned(said: str) -> bool:

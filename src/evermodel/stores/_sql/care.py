@@ -59,7 +59,8 @@ class Care:
         at = (VERSIONS.c.name == name) & (VERSIONS.c.number == number)
         with self._database.writing(name) as db:
             card = card_from_json(db.scalars(sa.select(VERSIONS.c.card).where(at)).one())
-            bare: Card = dataclasses.replace(card, files={}, facts={**card.facts, "removed": when})
+            told = {**card.facts, "removed": when, "removed_files": dict(card.files)}
+            bare: Card = dataclasses.replace(card, files={}, facts=told)
             db.execute(sa.update(VERSIONS).where(at).values(card=card_to_json(bare)))
         self._files.take_back(name, version)
 

@@ -85,7 +85,8 @@ class Database:
         if "locked" in said or "busy" in said:
             return BadSetting(f"{self.shown} was in use by another for {PATIENCE} s.", "Run it again.")
         return Damaged(
-            f"{self.shown} cannot be used as a database ({said}).", "'evermodel doctor --repair --from BACKUP'"
+            f"{self.shown} cannot be opened as a database ({said}).",
+            "Restore it from a backup: 'evermodel doctor --repair'.",
         )
 
 

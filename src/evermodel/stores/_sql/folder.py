@@ -36,6 +36,7 @@ class Folder:
         to = self.blob_path(digest)
         with disk_space(to):
             to.parent.mkdir(parents=True, exist_ok=True)
+            staged.touch()  # however long it was staged: what was just kept is not garbage yet
             sync_file(staged)
             staged.replace(to)
             sync_folder(to.parent)

@@ -84,8 +84,8 @@ class Remote:
 
     # -- care -------------------------------------------------------------------------------------------------------
     def find(self, digest: str, where: tuple[str, str, str] | None) -> Path | None:
-        """A fresh copy of what the other side has, not checked; None if it has nothing."""
-        to = self.stage() / "found"
+        """A fresh copy of what the other side has; None if it has nothing, or something else."""
+        to = self.cache / "found" / digest
         try:
             self.objects.fetch(digest, to)
         except Damaged:

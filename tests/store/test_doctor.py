@@ -1,0 +1,196 @@
+"""The doctor: a healthy home, kinds of damage (all of them in bench/doctor.py), and what it says."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import polars as pl
+import pytest
+
+import evermodel
+from bench import doctor as bench
+from evermodel.core.errors import AskedWrongly, NotFound
+from evermodel.core.finding import Finding
+from evermodel.loop._doctor import around, packages
+from evermodel.loop._doctor.patient import Asked, examine
+from evermodel.loop.home import open_home
+from tests.cli.ground import ask
+from tests.loop.conftest import rows
+from tests.systems.conftest import needs
+
+KINDS = (
+    "a bit of the model flipped", "the champion points at nothing", "a killed process's staging",
+    "pages overwritten, a backup", "golden predictions differ", "the second copy lost a file",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A home with everything, and the predictions it must give. Not to be changed."""
+    home = bench.make(tmp_path_factory.mktemp("whole"))
+    return home, bench.answers(home)
+
+
+@pytest.fixture
+def home(whole, tmp_path):
+    return bench.copied(whole[0], tmp_path / "copied")
+
+
+def test_a_healthy_home_is_healthy(home):
+    answer = ask(["doctor", "--json"], home)
+    assert answer.code == 0, answer.out
+    assert [f for f in json.loads(answer.out)["findings"] if f["severity"] != "note"] == []
+
+
+def test_there_are_at_least_twenty_kinds():
+    assert len(bench.DAMAGES) >= 20 and set(KINDS) <= {d.name for d in bench.DAMAGES}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_damage_is_found_and_mended_or_said(whole, home, name):
+    damage = next(d for d in bench.DAMAGES if d.name == name)
+    fine, said = bench.tried(damage, home, whole[1])
+    assert fine, said
+
+
+def test_a_champion_that_cannot_be_mended_is_rolled_back_to_one_that_loads(home):
+    (home / "store.toml").unlink()
+    bench.model_file(home).unlink()
+    answer = ask(["doctor", "m", "--repair"], home)
+    assert answer.code == 1, "v2's file is still gone"
+    assert open_home(home).at("m", "champion") == "v1"
+    assert open_home(home).log("m")[-1].facts["by"] == "doctor"
+    evermodel.predict("m", rows(20, 9).drop("y"), to=home / "p.csv", home=home)
+
+
+def test_a_name_or_home_there_is_not(home, tmp_path):
+    with pytest.raises(NotFound, match="no model 'n'"):
+        evermodel.doctor("n", home=home)
+    with pytest.raises(NotFound, match="no home"):
+        evermodel.doctor(home=tmp_path / "nothing")
+
+
+def found_by(check, home, **asked) -> list[Finding]:
+    return list(check(examine(open_home(home), Asked(**asked))))
+
+
+def test_tokens_that_end_soon_are_named_and_not_shown(home, monkeypatch):
+    monkeypatch.setenv("EVERMODEL_TOKEN", "eyJhbGciOiJub25lIn0.eyJleHAiOjE3MDAwMDAwMDB9.c2ln")
+    (finding,) = found_by(around.tokens, home)
+    assert finding.where == "EVERMODEL_TOKEN" and "ended" in finding.what and "eyJ" not in str(finding)
+    monkeypatch.setenv("EVERMODEL_TOKEN", "eyJhbGciOiJub25lIn0.eyJleHAiOjk5OTk5OTk5OTl9.c2ln")
+    assert found_by(around.tokens, home) == []
+
+
+def test_little_room_is_said(home, monkeypatch):
+    usage = around.shutil.disk_usage(home)
+    monkeypatch.setattr(around.shutil, "disk_usage", lambda _: usage._replace(free=5_000_000))
+    (finding,) = found_by(around.disk, home)
+    assert finding.severity == "critical" and "5 MB" in finding.what
+
+
+def test_packages_with_holes_are_said(home, monkeypatch):
+    monkeypatch.setattr(packages, "package_versions", lambda: {"keras": "3.11.2", "torch": "2.9.0"})
+    assert [f.where for f in found_by(packages.holes, home)] == ["keras 3.11.2"]
+
+
+def test_a_prometheus_without_our_series_is_said(home):
+    class Empty(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = b'{"status": "success", "data": {"result": []}}'
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Empty)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        (finding,) = found_by(around.monitoring, home, prometheus=f"http://127.0.0.1:{server.server_port}")
+        assert finding.where == "m" and "no series" in finding.what
+    finally:
+        server.shutdown()
+        server.server_close()
+    (finding,) = found_by(around.monitoring, home, prometheus=f"http://127.0.0.1:{server.server_port}")
+    assert "does not answer" in finding.what
+    assert "must start with" in found_by(around.monitoring, home, prometheus="file:///etc/passwd")[0].what
+
+
+@needs("prometheus")
+def test_a_prometheus_that_scrapes_us_is_fine(home, tmp_path):
+    from tests.systems.test_prometheus import scraped
+
+    with scraped(home, tmp_path / "monitoring") as server:
+        assert found_by(around.monitoring, home, prometheus=server.url) == []
+
+
+def test_certificates_are_asked_for_only_when_told_to(home):
+    with (home / "store.toml").open("a") as file:
+        file.write("# https://127.0.0.1:1/hook\n")
+    assert found_by(around.certificates, home) == []
+    (finding,) = found_by(around.certificates, home, network=True)
+    assert finding.where == "https://127.0.0.1:1" and "cannot be reached" in finding.what
+
+
+@pytest.fixture(scope="module")
+def updated(tmp_path_factory):
+    """Three updates: by refit, by auto, and one with rows that only judge. Not to be changed."""
+    from tests.cli.ground import make_ground
+
+    ground = make_ground(tmp_path_factory.mktemp("updated"))
+    evermodel.update("m", rows(1500, 3, angle=0.8), home=ground.home, with_="refit")
+    evermodel.update("m", rows(900, 4, angle=0.8), home=ground.home)
+    evermodel.update("m", rows(3000, 5, angle=1.0), home=ground.home)
+    return ground.home
+
+
+@pytest.mark.parametrize("version", ["v2", "v3", "v4"])
+def test_an_update_is_built_again_bit_for_bit(updated, version):
+    answer = ask(["reproduce", "m", version, "--json"], updated)
+    assert answer.code == 0, answer.out + answer.err
+    told = json.loads(answer.out)
+    assert told["exact"] and told["differing"] == [] and told["difference"] == 0.0
+
+
+def test_what_was_lost_is_put_back_by_building_it_again(updated, tmp_path):
+    import shutil
+
+    home = shutil.copytree(updated, tmp_path / "home")
+    (home / "versions" / "m" / "v3" / "model" / "model.txt").unlink()
+    done = evermodel.reproduce("m", "v3", home=home, restore=True, to=tmp_path / "v3")
+    assert done.restored and (tmp_path / "v3" / "contract.json").is_file()
+    open_home(home).get("m", "v3")
+
+
+def test_another_seed_is_no_reproduction(updated, monkeypatch, tmp_path):
+    """The comparison can fail: a card that tells other settings gives another model."""
+    from evermodel.loop import reproduce as module
+
+    real = module.card_of
+    monkeypatch.setattr(module, "card_of", lambda *a: dataclasses.replace(real(*a), settings={"half_life": 0.5}))
+    done = evermodel.reproduce("m", "v2", home=updated)
+    assert not done.exact and done.within is False and "model/model.txt" in done.differing
+
+
+def test_an_adopted_model_is_not_built_again(updated):
+    with pytest.raises(AskedWrongly, match=r"adopted from existing_model\.txt"):
+        evermodel.reproduce("m", "v1", home=updated)
+
+
+def test_history_is_one_timeline(updated):
+    told = json.loads(ask(["history", "m", "--json"], updated).out)["events"]
+    assert told[0]["what"] == "adopted" and len(told) == 4
+    assert told[1]["why"] and told[-1]["champion"]
+    assert len(evermodel.history("m", since="1h", home=updated).events) == 4
+    assert evermodel.history("m", since="2099-01-01", home=updated).events == ()
+    assert ask(["history", "m", "--since", "soon"], updated).code == 2
+    assert ask(["history", "n"], updated).code == 2
+
+
+def test_a_healthy_home_predicts_as_before(whole):
+    assert bench.answers(whole[0]).equals(whole[1]) and isinstance(whole[1], pl.DataFrame)
