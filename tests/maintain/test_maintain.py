@@ -295,6 +295,21 @@ def test_the_command_line(place):
     assert ask(["maintain", "--once", "--every", "1h"], place.home).code == 2
 
 
+def test_whoever_should_know_is_told_once(place, tmp_path):
+    told = tmp_path / "told.jsonl"
+    place.police(notify=f"log file={told}", promote="approve", every="week")
+    place.deliver("bad.csv", frame=rows(200, 98).drop("b"))
+    place.deliver("a.csv", 600, angle=0.8)
+    place.maintain()
+    place.maintain(days=7)
+    place.maintain(days=7)
+    found = [json.loads(line) for line in told.read_text().splitlines()]
+    assert [n["next_command"] for n in found if "approv" in n["key"]] == ["evermodel approve m v2"]
+    assert len([n for n in found if "bad.csv" in n["what"]]) == 1
+    assert ask(["policy", "m", "--set", "notify=pigeon"], place.home).code == 2
+    assert ask(["policy", "m", "--set", "notify=log file"], place.home).code == 2
+
+
 def test_each_reason_to_update_is_told(place):
     place.police(check="day", update="month", rows=400, triggers="rows")
     place.deliver("a.csv", 500, angle=0.8)

@@ -55,7 +55,7 @@ class Policy:
     retries: int = 3
     back_off: str = "5 minutes"  # doubled after each failure
     timeout: str = "2 hours"
-    notify: tuple[str, ...] = ("log",)
+    notify: tuple[str, ...] = ()  # "webhook url=env:HOOK": a notifier and its settings
     steps: tuple[str, ...] = ("intake", "look", "score", "probation", "triggers")
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ from evermodel.core.change import Context
 from evermodel.core.judgement import Cost
 from evermodel.core.judging import Goal, judge
 from evermodel.core.store import Store
+from evermodel.loop.arrival import with_suspicions
 from evermodel.loop.auto import Recipe
 from evermodel.loop.making import Made, candidates, finished, paired
 from evermodel.loop.prepare import Prepared, data_facts
@@ -76,6 +77,7 @@ def stood(store: Store, prepared: Prepared, made: Made, asked: Asked) -> Standin
     if asked.costs is not None:
         scores = dataclasses.replace(scores, champion_cost=asked.costs[0], challenger_cost=asked.costs[1])
     verdict = judge(scores, goal=asked.goal, margin=asked.margin, gates=asked.gates)
+    verdict = with_suspicions(verdict, prepared.suspect)
     return Standing(named, scores, verdict, asked.margin)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import uuid
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from evermodel.core import clock as clocks
 from evermodel.core.clock import Clock
 from evermodel.core.owners import owner
 from evermodel.loop._maintain.planning import due_jobs, named, policy_of
+from evermodel.loop._maintain.told import tell_of
 from evermodel.loop._maintain.working import LEASE, Report, run
 from evermodel.loop.home import open_home
 from evermodel.loop.results import Shown
@@ -72,6 +74,9 @@ def maintain(
             job = store.lease(worker, at=clocks.seconds(), seconds=lease, names=models, most=most)
             if job is None:
                 break
-            reports.append(run(store, policy_of(store, job.name)[0], job, lease))
+            policy = policy_of(store, job.name)[0]
+            report = run(store, policy, job, lease)
+            untold = tell_of(store, policy, job, report.state) if report.state in ("done", "dead") else ()
+            reports.append(dataclasses.replace(report, said=(*report.said, *untold)))
             on_job(reports[-1])
     return Maintained(at, tuple(reports))

@@ -14,6 +14,7 @@ from evermodel.core.errors import BadSetting, NotFound
 from evermodel.core.policy import Policy, changed, read_policies
 from evermodel.core.store import Move
 from evermodel.loop._maintain.planning import ALIAS, policy_of
+from evermodel.loop._maintain.told import ways
 from evermodel.loop.home import champion_of, event, open_home
 from evermodel.loop.results import Shown
 
@@ -64,6 +65,7 @@ def policy(
     if not new.data:
         raise BadSetting("A policy needs data: where the rows are.", "--set data=FOLDER, a glob, a file or an SQL URL.")
     _check_steps(new)
+    ways(new)
     keys = tuple(f.name for f in dataclasses.fields(Policy) if getattr(new, f.name) != getattr(now, f.name))
     staged = store.stage() / "policy.json"
     staged.write_text(json.dumps({"policy": dataclasses.asdict(new), "since": since.isoformat()}))

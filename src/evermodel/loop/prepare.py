@@ -19,6 +19,7 @@ from evermodel.core.reading import scan
 from evermodel.core.store import Card, Store
 from evermodel.core.table import Array, Table
 from evermodel.core.widening import widened
+from evermodel.loop.arrival import suspicions, without_copies
 from evermodel.loop.home import champion_of
 from evermodel.loop.memory import Memory, past_rows, read_memory, read_rows
 from evermodel.loop.splitting import JUDGED_SHARE, split_newest, without_known
@@ -44,6 +45,7 @@ class Prepared:
     source: str
     known_only: bool = False
     remarks: tuple[str, ...] = ()  # to be said before the judge's reasons
+    suspect: tuple[str, ...] = ()  # why the new rows cannot be an update: see arrival.py
     past_champion: Model | None = None  # answers on past rows the champion was trained on (fair_past.py)
     aside: Table | None = None  # rows that former updates set aside, where they are not among the new ones
 
@@ -91,11 +93,13 @@ def prepare(
         )
     _refuse_no_values(cleaned)
     _refuse_one_class(cleaned)
+    table, remarks = without_copies(table, kept)
     table = dataclasses.replace(table, blocks=np.full(len(table), memory.next_number))
     judged = split_newest(table, share=share, shuffled=bool(card.facts.get("shuffled")), seed=seed)
     held = past_rows(table, seed=memory.next_number) & ~judged
     made = (card, champion, widened(champion), memory, table, judged, held, kept, past, known, cleaned, found)
-    return Prepared(*made, _source(data), aside=aside)
+    suspect = suspicions(champion, table, judged, kept)
+    return Prepared(*made, _source(data), remarks=remarks, suspect=suspect, aside=aside)
 
 
 def _source(data: Any) -> str:

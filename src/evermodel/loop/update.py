@@ -13,6 +13,7 @@ from evermodel.core.change import Context
 from evermodel.core.judging import confirm, scores_at
 from evermodel.core.store import Store
 from evermodel.core.training import Epoch, ignore_epoch
+from evermodel.loop.arrival import with_suspicions
 from evermodel.loop.choosing import Choice, choose, recipes
 from evermodel.loop.making import Made, candidates, finished, make, paired
 from evermodel.loop.prepare import Prepared, data_facts, prepare
@@ -100,7 +101,7 @@ def _result(
         settings=chosen.made.recipe.settings,
         metric=chosen.scores.metric,
         scores=shown_scores(chosen.scores),
-        reasons=told_reasons(chosen.verdict),
+        reasons=(*prepared.remarks, *told_reasons(chosen.verdict)),
         rows_needed=chosen.verdict.rows_needed,
         candidates=candidates(prepared, choice.made, choice.chosen, rows, first.scores.metric, context),
         data=data_facts(prepared),
@@ -122,5 +123,6 @@ def _stood(
     every = paired(log, prepared, made, prepared.judging, metric)
     every = dataclasses.replace(every, looks=planned_looks(made.recipe.goal))
     verdict = confirm(every, choice.confirming, goal=made.recipe.goal, margin=margin)
+    verdict = with_suspicions(verdict, prepared.suspect)
     scores = scores_at(every, choice.confirming)
     return choice, Standing(made, scores, verdict, margin, judged=prepared.judging.rows(choice.confirming))

@@ -1,0 +1,94 @@
+"""What arrives is looked at before training: poison is named, drift is not taken for it."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+import evermodel
+from evermodel.core.arrival import binned, first_of_copies, noisier, order, repeats, tells, turned
+from tests.loop.conftest import rows
+
+
+def turned_in_a_slice(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(y=pl.when(pl.col("kind") == "red").then(1 - pl.col("y")).otherwise("y"))
+
+
+def copies(frame: pl.DataFrame) -> pl.DataFrame:
+    half = frame.height // 2
+    same = pl.concat([frame[:1].drop("when")] * half).with_columns(when=frame["when"][half : 2 * half])
+    return pl.concat([frame[:half], same.select(frame.columns)])
+
+
+def leaking(frame: pl.DataFrame) -> pl.DataFrame:
+    noise = np.random.default_rng(0).normal(0, 0.05, frame.height)
+    return frame.with_columns(b=pl.col("y") * 10.0 + 5.0 + pl.Series(noise))
+
+
+@pytest.mark.parametrize(
+    ("poison", "says"), [(turned_in_a_slice, "kind is red"), (leaking, "b alone tells")], ids=["slice", "leak"]
+)
+def test_poison_is_set_aside_in_words(place, poison, says):
+    done = evermodel.update("m", poison(rows(1_200, 60)), home=place.home)
+    assert done.decision == "invalid", done
+    assert says in " ".join(done.reasons)
+    assert place.champion == "v1"
+
+
+def test_copies_are_learnt_from_once(place):
+    done = evermodel.update("m", copies(rows(800, 61)), home=place.home)
+    assert "400 of 800 rows are copies" in done.reasons[0]
+    assert done.data["rows"] == 400
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.4, 1.0])
+def test_drift_is_not_taken_for_poison(place, angle):
+    done = evermodel.update("m", rows(1_200, 62, angle), home=place.home)
+    assert done.decision != "invalid", done
+    assert "copies" not in done.reasons[0]
+
+
+def test_repeats_that_are_natural_stay():
+    frame = pl.DataFrame({"a": [1, 1, 2, 2] * 50, "when": range(200)})
+    assert repeats(frame, ("when",)) > 0.9
+    assert first_of_copies(frame, repeats(frame, ("when",)), ("when",)) is None
+    assert first_of_copies(frame, 0.0, ("when",)).sum() == 2
+
+
+def test_order_by_hand():
+    y = np.array([0, 1] * 50)
+    p = np.column_stack([1 - y, y]).astype(float)
+    assert order(y, p)[0] == 1.0
+    assert order(y, 1 - p)[0] == -1.0
+    assert np.isnan(order(y[:10], p[:10])[0])
+    assert order(y * 2.0, y * 3.0 + 1)[0] == pytest.approx(1.0)
+    many = np.array([0, 1, 2, 2] * 30)
+    assert order(many, np.eye(3)[many])[0] == 1.0
+
+
+def test_labels_that_are_wrong_only_where_one_learns_are_seen():
+    random = np.random.default_rng(0)
+    y = random.integers(0, 2, 1_000)
+    score = np.clip(0.5 + (y - 0.5) * 0.6 + random.normal(0, 0.2, 1_000), 0, 1)
+    p, first = np.column_stack([1 - score, score]), np.arange(1_000) < 700
+    assert noisier(y, p, first) is None
+    wrong = np.where(first & (random.random(1_000) < 0.4), 1 - y, y)
+    assert "contradict" in str(noisier(wrong, p, first))
+    assert turned(y, p, pl.Series("x", random.normal(size=1_000))) is None
+
+
+def test_what_a_column_tells():
+    random = np.random.default_rng(0)
+    y = random.integers(0, 2, 2_000)
+    assert tells(pl.Series("noise", random.normal(size=2_000)), y, 2) < 0.02
+    assert tells(pl.Series("answer", y + random.normal(0, 0.01, 2_000)), y, 2) > 0.9
+    assert tells(pl.Series("word", np.where(y == 1, "yes", "no")), y, 2) > 0.9
+    assert tells(pl.Series("number", y * 3.0 + 0.1 * random.normal(size=2_000)), y.astype(float), 0) > 0.9
+
+
+def test_bins_name_what_they_hold():
+    codes, names = binned(pl.Series("x", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, None]), 4)
+    assert names[-1] == "missing"
+    assert codes[-1] == len(names) - 1
+    assert len(set(codes[:8])) == 4
