@@ -331,3 +331,22 @@ def test_the_steps_of_a_check_can_be_others(place, monkeypatch):
     place.police(steps="intake,shadow")
     assert "shadowed" in place.maintain().jobs[0].said
     assert Job("m", "check", wall().isoformat()).state == "due"
+
+
+def test_poisoned_rows_do_not_take_a_good_champion_back(place):
+    """The labels of a slice are turned round: the new champion is wrong on them, and rightly so."""
+    place.police(check="day", update="month")
+    evermodel.update("m", rows(600, 75, angle=0.8), with_="refit", home=place.home)
+    if place.champion == "v1":
+        evermodel.promote("m", "v2", home=place.home)
+    place.maintain()
+    memory, digest = read(place.store, "m")
+    on = Probation("v2", "v1", place.now.timestamp() + 30 * 86_400, block=1)
+    memory = Remembered(deliveries=memory.deliveries, probation=on)
+    place.store.point("m", [Move("maintenance", keep(place.store, memory), digest)], [])
+    frame = rows(1_200, 76)
+    wrong = frame.with_columns(y=pl.when(pl.col("kind") == "red").then(1 - pl.col("y")).otherwise("y"))
+    place.deliver("wrong.csv", frame=wrong)
+    said = "\n".join(place.maintain(days=1).jobs[0].said)
+    assert "do not count for the probation of v2: where kind is red" in said, said
+    assert read(place.store, "m")[0].probation.rows == 0

@@ -16,6 +16,7 @@ from evermodel.core.store import Move
 from evermodel.core.table import Array, Table
 from evermodel.loop._maintain.memory import Probation
 from evermodel.loop._maintain.turn import Turn
+from evermodel.loop.arrival import suspicions, without_copies
 from evermodel.loop.memory import Memory, read_memory, write_memory
 from evermodel.loop.record import MOST_ASIDE
 from evermodel.loop.versions import load_version
@@ -36,7 +37,7 @@ def probation(turn: Turn) -> Turn:
         return turn
     if turn.store.at(turn.name, "champion") != on.version:
         return turn.remembering(probation=None).saying(f"probation of {on.version} ended: it no longer serves")
-    on = _compared(turn, on)
+    turn, on = _compared(turn, on)
     turn = turn.remembering(probation=on)
     worse, better = e_value(on.worse), e_value(on.better)
     if worse >= WORSE:
@@ -49,15 +50,21 @@ def probation(turn: Turn) -> Turn:
     return turn
 
 
-def _compared(turn: Turn, on: Probation) -> Probation:
+def _compared(turn: Turn, on: Probation) -> tuple[Turn, Probation]:
+    """Both champions on the rows that came; not on rows that are suspect to the former one, which has proved itself."""
     if not turn.fresh:
-        return on
+        return turn, on
     now, was = (load_version(turn.store, turn.store.card(turn.name, v)) for v in (on.version, on.former))
-    scale = _scale(turn, now)
+    scale, known = _scale(turn, now), read_memory(turn.store, turn.name).rows(turn.store, was.contract)
     for frame in turn.fresh:
         try:
-            d = _differences(now, was, frame, scale)
+            rows, _ = without_copies(_fitted(was, frame), known)
+            suspect = suspicions(was, rows, np.arange(len(rows)) >= 0.7 * len(rows), known)
+            d = _losses(now, _fitted(now, frame), scale) - _losses(was, _fitted(was, frame), scale)
         except AskedWrongly:  # rows that do not fit were told of at intake
+            continue
+        if suspect:
+            turn = turn.saying(f"{len(d):,} rows do not count for the probation of {on.version}: {'; '.join(suspect)}")
             continue
         on = dataclasses.replace(
             on,
@@ -65,23 +72,23 @@ def _compared(turn: Turn, on: Probation) -> Probation:
             worse=added(on.worse, log_wealth(d)),
             better=added(on.better, log_wealth(-d)),
         )
-    return on
+    return turn, on
 
 
-def _differences(now: Model, was: Model, frame: pl.DataFrame, scale: float) -> Array:
-    """(n,) loss of the new champion less that of the former one."""
-    both = []
-    for model in (now, was):
-        found = difference(model.contract, frame.lazy())
-        fitted = dataclasses.replace(model, contract=found.contract)
-        rows: Table = clean(found.migrated(frame.lazy()), found.contract, labelled=True).collect()
-        y = fitted.target(rows)
-        p = model.predict(rows.frame)
-        known = y < p.shape[1] if p.ndim == 2 else np.isfinite(y)
-        loss = np.ones(len(y))
-        loss[known] = row_losses(y[known], p[known], scale)
-        both.append(loss)
-    return np.asarray(both[0] - both[1])
+def _fitted(model: Model, frame: pl.DataFrame) -> Table:
+    """The rows as the model expects them; a class it does not know has a code beyond its own."""
+    found = difference(model.contract, frame.lazy())
+    return clean(found.migrated(frame.lazy()), found.contract, labelled=True).collect()
+
+
+def _losses(model: Model, rows: Table, scale: float) -> Array:
+    """(n,) loss of each row; 1 for a class that the model does not know."""
+    y = model.target(rows)
+    p = model.predict(rows.frame)
+    known = y < p.shape[1] if p.ndim == 2 else np.isfinite(y)
+    loss = np.ones(len(y))
+    loss[known] = row_losses(y[known], p[known], scale)
+    return loss
 
 
 def _scale(turn: Turn, model: Model) -> float:
