@@ -202,7 +202,7 @@ def _trained(
     before = None if fresh else parent.booster
     heard = listener(training, y, told["metric"], rounds, lgb.callback.EarlyStopException, margins)
     names = ["valid"] * len(watched)
-    # Kept for training: LightGBM would write and read it once more to free its rows, and it is read anew from text here.
+    # Kept for training: else LightGBM writes and reads it once more to free its rows, and it is read anew below.
     more = {"init_model": before, "callbacks": [heard], "keep_training_booster": True}
     return _tried(lambda: lgb.train(told, rows, rounds, watched, names, **more))
 
