@@ -206,6 +206,7 @@ def against_torch_pruning(seed: int, folder: Path) -> dict:
 
     from evermodel.core.training import Training
     from evermodel.frameworks import torch as plug
+    from evermodel.frameworks._torch.folding import folded
     from evermodel.frameworks._torch.program import run
     from evermodel.pruners.channels import l2, least
 
@@ -231,12 +232,11 @@ def against_torch_pruning(seed: int, folder: Path) -> dict:
     right = [100 * float((plug.predict(p, x[2]).argmax(axis=1) == y[2]).mean()) for p in (program, *made)]
     batch = torch.from_numpy(np.ascontiguousarray(np.moveaxis(x[2][:BATCH], -1, 1)))
 
-    def call(p):  # as each is served: ours by predict, theirs as the module that comes out of it
+    def call(p, fold=False):  # from one ready tensor to answers; ours folds its normalisation first, as predict does
         with torch.no_grad():
-            run(p.graph, p.tensors, batch)
+            run(*(folded(p.graph, p.tensors) if fold else (p.graph, p.tensors)), batch)
 
-    rows = x[2][:BATCH]
-    served = [lambda: call(program), lambda: plug.predict(made[0], rows), lambda: call(made[1])]
+    served = [lambda: call(program), lambda: call(made[0], fold=True), lambda: call(made[1])]
     times = p10(served)
     sizes = [sum(v.numel() for v in p.tensors.values()) for p in (program, *made)]
     return {"name": "torch", "scores": right, "ms": [1e3 * t for t in times], "parameters": sizes, "rows": len(x[2])}
