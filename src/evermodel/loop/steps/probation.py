@@ -58,9 +58,9 @@ def _compared(turn: Turn, on: Probation) -> tuple[Turn, Probation]:
     scale, known = _scale(turn, now), read_memory(turn.store, turn.name).rows(turn.store, was.contract)
     for frame in turn.fresh:
         try:
-            rows, _ = without_copies(_fitted(was, frame), known)
+            rows, again = (without_copies(_fitted(m, frame), known)[0] for m in (was, now))
             suspect = suspicions(was, rows, np.arange(len(rows)) >= 0.7 * len(rows), known)
-            d = _losses(now, _fitted(now, frame), scale) - _losses(was, _fitted(was, frame), scale)
+            d = _losses(now, again, scale) - _losses(was, rows, scale)
         except AskedWrongly:  # rows that do not fit were told of at intake
             continue
         if suspect:
