@@ -15,6 +15,7 @@ SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 LEAST_ROWS = 30  # fewer say nothing about a distribution
 FAR = 5.0  # smallest distance without a change of unit, in spreads; real streams drift by 3 and more
 PLAINLY = 1.0  # largest distance that is left under a well-known large factor: some drift besides is allowed
+BEYOND = 100.0  # of what drift alone would have to explain, this part may be left: summer and another unit at once
 EXACTLY = 0.1  # the same for factors that drift reaches, too; and what chance adds with few rows: NOISE / sqrt(rows)
 NOISE = 3.0
 LARGE = 90.0  # a factor that drift hardly reaches
@@ -96,7 +97,8 @@ def unit_change(column: Column, values: pl.Series) -> Unit | None:
     for unit in (*KNOWN, *_general(old, new)):
         plain = unit in KNOWN and not 1 / LARGE < unit.factor < LARGE
         left = shape_distance(old * unit.factor + unit.shift, new)
-        if left < (min(PLAINLY, apart / FAR) if plain else exact):
+        besides = max(min(PLAINLY, apart / FAR), min(FAR, apart / BEYOND))
+        if left < (besides if plain else exact):
             fits.append((left, dataclasses.replace(unit, plain=plain)))
     return min(fits, key=lambda fit: fit[0])[1] if fits else None
 
