@@ -62,6 +62,10 @@ KNOWN = (
     Unit("K to °C", 1.0, -273.15),
 )
 
+_POWERS = tuple(
+    u for u in KNOWN if not u.shift and float(np.log10(u.factor)).is_integer() and abs(np.log10(u.factor)) > 1
+)
+
 
 def quantiles_of(values: pl.Series) -> Array | None:
     """(5,) quantiles of the finite values; None where they are too few."""
@@ -97,9 +101,12 @@ def unit_change(column: Column, values: pl.Series) -> Unit | None:
     for unit in (*KNOWN, *_general(old, new)):
         plain = unit in KNOWN and not 1 / LARGE < unit.factor < LARGE
         left = shape_distance(old * unit.factor + unit.shift, new)
-        besides = max(min(PLAINLY, apart / FAR), min(FAR, apart / BEYOND))
-        if left < (besides if plain else exact):
+        if left < (min(PLAINLY, apart / FAR) if plain else exact):
             fits.append((left, dataclasses.replace(unit, plain=plain)))
+    if not fits:  # a season's drift besides: many factors would do then, and the usual ones are powers of ten
+        near = [u for u in _POWERS if shape_distance(old * u.factor, new) < min(FAR, apart / BEYOND)]
+        both = [max(shape_distance(old * u.factor, new), shape_distance(new, old * u.factor)) for u in near]
+        fits = [(left, dataclasses.replace(u, plain=True)) for left, u in zip(both, near, strict=True)]
     return min(fits, key=lambda fit: fit[0])[1] if fits else None
 
 
