@@ -20,7 +20,7 @@ def degrees(mean: float, spread: float, seed: int, n: int = 500) -> pl.Series:
     return pl.Series(np.random.default_rng(seed).normal(mean, spread, n))
 
 
-@pytest.mark.parametrize("summer", [8.0, 14.0, 26.0])
+@pytest.mark.parametrize("summer", [8.0, 14.0, 20.0])
 def test_a_thousandfold_is_seen_in_any_season(summer: float) -> None:
     known = column(degrees(8.0, 4.0, 1))
     assert unit_change(known, degrees(summer, 3.0, 2)) is None, "drift alone is no change of unit"

@@ -104,9 +104,8 @@ def unit_change(column: Column, values: pl.Series) -> Unit | None:
         if left < (min(PLAINLY, apart / FAR) if plain else exact):
             fits.append((left, dataclasses.replace(unit, plain=plain)))
     if not fits:  # a season's drift besides: many factors would do then, and the usual ones are powers of ten
-        near = [u for u in _POWERS if shape_distance(old * u.factor, new) < min(FAR, apart / BEYOND)]
-        both = [max(shape_distance(old * u.factor, new), shape_distance(new, old * u.factor)) for u in near]
-        fits = [(left, dataclasses.replace(u, plain=True)) for left, u in zip(both, near, strict=True)]
+        both = [(max(shape_distance(old * u.factor, new), shape_distance(new, old * u.factor)), u) for u in _POWERS]
+        fits = [(left, dataclasses.replace(u, plain=True)) for left, u in both if left < min(FAR, apart / BEYOND)]
     return min(fits, key=lambda fit: fit[0])[1] if fits else None
 
 
