@@ -132,6 +132,9 @@ def test_a_failure_is_tried_again_and_given_up_in_words(place, monkeypatch):
     assert "disk is full" in dead.outcome["error"]
     monkeypatch.undo()
     assert [j.state for j in place.maintain(days=1).jobs] == ["done"], "the next job goes on"
+    again = place.maintain(retry=True).jobs
+    assert [(j.due, j.state) for j in again] == [(dead.due, "done")], "and the dead one where a person asks for it"
+    assert not place.maintain(retry=True).jobs
 
 
 def test_a_job_that_takes_too_long_is_interrupted(place, monkeypatch):

@@ -19,9 +19,10 @@ FAILED = 21
 @click.option("--once", is_flag=True, help="Do what is due and end (default without --every).")
 @click.option("--every", metavar="SPAN", help="Go on, looking every 15 minutes, 1h …")
 @click.option("--dry-run", is_flag=True, help="Say what is due and why; do nothing.")
+@click.option("--retry", is_flag=True, help="Take up again the jobs that were given up.")
 @home_and_json
 def maintain(
-    names: tuple[str, ...], once: bool, every: str | None, dry_run: bool, home: str | None, as_json: bool
+    names: tuple[str, ...], once: bool, every: str | None, dry_run: bool, retry: bool, home: str | None, as_json: bool
 ) -> None:
     """Do what the policies of these models (default: all) ask for now. Exit code 0, or 21 where a job failed.
 
@@ -33,9 +34,12 @@ def maintain(
     """
     if once and every:
         raise click.UsageError("--once and --every say two things: give one of them.")
+    if retry and dry_run:
+        raise click.UsageError("--retry changes jobs and --dry-run changes nothing: give one of them.")
     pause = seconds_of(every, "--every") if every else None
     while True:
-        result = evermodel.maintain(names, dry_run=dry_run, home=home)
+        result = evermodel.maintain(names, dry_run=dry_run, retry=retry, home=home)
+        retry = False  # once: a job that is given up again waits for a person
         if result.jobs or pause is None:
             say(result, as_json)
         if pause is None or dry_run:

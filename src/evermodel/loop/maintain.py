@@ -47,13 +47,14 @@ class Maintained(Shown):
 
 def maintain(
     names: Sequence[str] | str = (), *, dry_run: bool = False, home: str | Path | None = None,
-    clock: Clock = clocks.wall, lease: float = LEASE, on_job: Callable[[Report], None] = lambda report: None,
+    retry: bool = False, clock: Clock = clocks.wall, lease: float = LEASE,
+    on_job: Callable[[Report], None] = lambda report: None,
 ) -> Maintained:  # fmt: skip
     """Do what is due for these models (default: all that have a policy), and return what was done.
 
     Any number of processes may do so at once, on one home: each due job is done by one of them. ``clock`` says what
     time it is; nothing sleeps. ``lease``: seconds after which a silent worker's job is taken over. ``dry_run`` tells
-    what is due and does nothing. Raises NotFound, AskedWrongly.
+    what is due and does nothing; ``retry``: jobs given up are due again. Raises NotFound, AskedWrongly.
 
         $ evermodel maintain churn --once
     """
@@ -68,6 +69,8 @@ def maintain(
             told = {(j.name, j.kind, j.due): j for j in (*waiting, *jobs)}
             return Maintained(at, tuple(Report(j.name, j.kind, j.due, j.why, "due") for j in told.values()), True)
         store.add_jobs(jobs)
+        for name in models if retry else ():
+            store.revive(name)
         worker = f"{owner()}~{os.getpid()}~{uuid.uuid4().hex[:8]}"
         while len(reports) < MOST:
             most = max((policy_of(store, n)[0].retries for n in models), default=0) + 1
