@@ -1,12 +1,12 @@
 """The textbook's 27-point grid on digits: what ``tune --with grid`` costs, and ``tune`` to the same score.
 
-    python bench/tune_grid.py [--kinds keras,torch] [--seeds 15] [--textbook 1] [--out FILE.json]
+    python bench/tune_grid.py [--kinds keras,torch] [--seeds 15] [--first 0] [--textbook 1] [--out FILE.json]
 
 Learning rate x batch size x hidden layers, 3 folds, 10 epochs: 81 trainings, 810 epochs. Both searches are
 ``evermodel.tune`` on the same adopted network, rows and folds, so that equal points score equally; what counts is how
 much was trained until a whole trial reached the grid's best score, and that score less .003. ``--textbook N``: for N
 seeds scikit-learn's GridSearchCV over keras.wrappers.SKLearnClassifier runs beside, which builds and traces each
-network anew. Prints each bar with PASS or FAIL.
+network anew. ``--read FILE.json …`` prints the bars of runs made before. Prints each bar with PASS or FAIL.
 """
 
 from __future__ import annotations
@@ -154,12 +154,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kinds", default="keras,torch")
     parser.add_argument("--seeds", type=int, default=15)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--read", type=Path, nargs="+", help="print the bars of runs made before")
     parser.add_argument("--textbook", type=int, default=1)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
+    if given.read:
+        runs = [r for file in given.read for r in json.loads(file.read_text())]
+        for kind in sorted({r["kind"] for r in runs}):
+            bars(kind, [r for r in runs if r["kind"] == kind])
+        return
     frame, runs = digits(), []
     for kind in given.kinds.split(","):
-        for seed in range(given.seeds):
+        for seed in range(given.first, given.first + given.seeds):
             runs.append(one(kind, frame, seed, kind == "keras" and seed < given.textbook))
             if given.out:
                 given.out.write_text(json.dumps(runs, indent=1))

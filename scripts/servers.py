@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.error
@@ -231,7 +232,7 @@ nagios_user={user}
 nagios_group={group}
 check_external_commands=1
 command_file={at}/nagios.cmd
-query_socket={at}/nagios.qh
+query_socket={socket}
 lock_file={at}/nagios.pid
 temp_file={at}/nagios.tmp
 temp_path={at}
@@ -322,8 +323,11 @@ class Nagios:
             pipe.write(f"[{now}] SCHEDULE_FORCED_SVC_CHECK;{host};{service};{now}\n")
 
 
-def nagios_config(folder: Path, objects: Path, *, interval: int = 60) -> Path:
-    """A nagios.cfg of its own around the objects that ``evermodel integrate nagios`` wrote."""
+def nagios_config(folder: Path, objects: Path, *, interval: int = 60, socket: Path | None = None) -> Path:
+    """A nagios.cfg of its own around the objects that ``evermodel integrate nagios`` wrote.
+
+    ``socket``: of its queries, a path of 107 bytes at most, as the kernel has it; beyond that Nagios aborts.
+    """
     import grp
     import pwd
 
@@ -333,14 +337,16 @@ def nagios_config(folder: Path, objects: Path, *, interval: int = 60) -> Path:
     (folder / "resource.cfg").write_text("")
     user, group = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
     config = folder / "nagios.cfg"
-    config.write_text(NAGIOS.format(at=folder, objects=objects, user=user, group=group, interval=interval))
+    told = {"at": folder, "objects": objects, "user": user, "group": group, "interval": interval}
+    config.write_text(NAGIOS.format(**told, socket=socket or folder / "nagios.qh"))
     return config
 
 
 @contextmanager
 def nagios(folder: Path, objects: Path, *, interval: int = 60) -> Iterator[Nagios]:
     """Nagios Core 4; ``interval``: seconds that count as one of its minutes."""
-    config = nagios_config(folder, objects, interval=interval)
     there = lambda: (folder / "nagios.cmd").exists() and (folder / "status.dat").exists()  # noqa: E731
-    with running([needed("nagios"), str(config)], folder, "", there) as server:
-        yield Nagios(server)
+    with tempfile.TemporaryDirectory(prefix="nagios-") as short:
+        config = nagios_config(folder, objects, interval=interval, socket=Path(short) / "qh")
+        with running([needed("nagios"), str(config)], folder, "", there) as server:
+            yield Nagios(server)

@@ -3,16 +3,17 @@
 python tests/frameworks/keras_two/write.py
 """
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import tf_keras as keras
 
 HERE = Path(__file__).parent
-layers = keras.layers
 
 
-def saved(name: str, model: keras.Model, x: np.ndarray, y: np.ndarray, optimizer: str, loss: str) -> None:
+def saved(name: str, model: Any, x: np.ndarray, y: np.ndarray, optimizer: str, loss: str) -> None:
     model.compile(optimizer, loss)
     model.fit(x, y, epochs=2, verbose=0)
     model.save(HERE / f"{name}.keras")
@@ -20,6 +21,9 @@ def saved(name: str, model: keras.Model, x: np.ndarray, y: np.ndarray, optimizer
 
 
 def main() -> None:
+    import tf_keras as keras
+
+    layers = keras.layers
     keras.utils.set_random_seed(1)
     random = np.random.default_rng(1)
     x = random.random((64, 6), np.float32)
