@@ -123,7 +123,9 @@ def run(stream: Stream, kind: str, seed: int) -> Run:
                 seen = list(stream.blocks[: t + 1])
                 models[strategy], spent = fixed(strategy, deployed, seen, models[strategy], seed)
                 seconds[strategy] += spent
-            with patch.object(making, "time", SimpleNamespace(monotonic=time.process_time)):
+            with patch.object(
+                making, "time", SimpleNamespace(monotonic=time.process_time, process_time=time.process_time)
+            ):
                 done = evermodel.update(name, stream.blocks[t], home=home, seed=seed, metric=stream.metric)
             seconds["auto"] += done.training_seconds
             decisions.append(done.decision)
