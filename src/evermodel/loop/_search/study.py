@@ -161,9 +161,12 @@ def _state(trial: Trial) -> dict[str, Any]:
 
 
 def _in_training(frozen: Any) -> bool:
-    """By a process that lives: what one that was killed had begun is begun again by another."""
+    """By a process that lives: what one that was killed had begun is begun again by another.
+
+    One without an owner was just asked for, or its process was killed right then: it would stay begun for ever.
+    """
     said = frozen.user_attrs.get("owner", "")
-    return frozen.state.name == "RUNNING" and not (said and is_gone(said))
+    return frozen.state.name == "RUNNING" and bool(said) and not is_gone(said)
 
 
 def _abandoned(said: str) -> bool:
