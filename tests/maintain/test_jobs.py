@@ -8,15 +8,6 @@ from evermodel.laws.jobs import LAWS, an_effect_and_the_end_are_one, whoever_wak
 from evermodel.stores._sql import jobs as handed
 from evermodel.stores._sql.setup import Setup
 from evermodel.stores.sql import SqlStore
-from scripts import postgres as running
-
-
-@pytest.fixture(scope="session")
-def postgres():
-    if running.program("postgres") is None:
-        pytest.skip("PostgreSQL is not here; 'sh scripts/parts' gets it")
-    with running.postgres() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -5,18 +5,9 @@ from __future__ import annotations
 import pytest
 
 from evermodel.stores._sql.setup import Setup
-from scripts import postgres as running
 from tests.loop.conftest import booster
 
 __all__ = ["booster"]
-
-
-@pytest.fixture(scope="session")
-def postgres():
-    if running.program("postgres") is None:
-        pytest.skip("PostgreSQL is not here; 'sh scripts/parts' gets it")
-    with running.postgres() as server:
-        yield server
 
 
 KINDS = ("sqlite", "postgresql", "sqlite, files at a URL", "postgresql, files at a URL")
