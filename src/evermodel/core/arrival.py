@@ -16,7 +16,7 @@ from evermodel.core.table import Array
 FEW, MANY_BINS = 60, 20  # rows of a slice below which nothing is said; bins a number is cut into
 SURE = 4.0  # standard errors
 KNOWN = 0.3  # order (0 by chance, 1 perfect) without which a model has nothing to lose
-TELLS, MORE = 0.6, 0.35  # a column that is nearly the answer, and by how much more than before
+TELLS, MORE = 0.9, 0.35  # a column that is nearly the answer, and by how much more than before; drift reaches .65
 REPEATED = 0.1  # share of repeats beyond what is natural
 
 
@@ -36,8 +36,8 @@ def repeats(frame: pl.DataFrame, but: tuple[str | None, ...]) -> float:
 def order(y: Array, p: Array) -> tuple[float, float]:
     """How far predictions put the rows in order, -1 to 1, and its standard error; NaN where they do not tell.
 
-    A number: the correlation. Classes: 2 AUC - 1; of several, how often the likeliest is right beyond the most frequent
-    class, as a share of what is possible.
+    A number: the correlation. Classes: 2 AUC - 1; of several, its mean over each class against the rest. Not how often
+    the likeliest is right: drift that makes one class look like another leaves none right where that one is at home.
     """
     n = len(y)
     if n < FEW or np.ptp(y) == 0:
@@ -47,9 +47,11 @@ def order(y: Array, p: Array) -> tuple[float, float]:
         return r, (1.0 - r * r) / math.sqrt(n)
     if p.shape[1] == 2:
         return _twice_area(y == 1, p[:, 1])
-    most = np.bincount(y).max() / n
-    right = float((p.argmax(axis=1) == y).mean())
-    return (right - most) / max(1e-9, 1.0 - most), 1.0 / (math.sqrt(n) * max(0.05, 1.0 - most))
+    each = [_twice_area(y == k, p[:, k]) for k in range(p.shape[1])]
+    told = [pair for pair in each if not math.isnan(pair[0])]
+    if not told:
+        return math.nan, math.nan
+    return float(np.mean([area for area, _ in told])), float(np.mean([error for _, error in told]))
 
 
 def _twice_area(positive: Array, score: Array) -> tuple[float, float]:
