@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import evermodel
-from evermodel.core.arrival import binned, first_of_copies, noisier, order, repeats, tells, turned
+from evermodel.core.arrival import TELLS, binned, first_of_copies, noisier, order, repeats, tells, turned
 from tests.loop.conftest import rows
 
 
@@ -92,3 +92,33 @@ def test_bins_name_what_they_hold():
     assert names[-1] == "missing"
     assert codes[-1] == len(names) - 1
     assert len(set(codes[:8])) == 4
+
+
+def _three_classes(seed=5, n=1200):
+    """Labels, the cell of a column, and answers that put each class before the others."""
+    random = np.random.default_rng(seed)
+    y = random.integers(0, 3, n)
+    cell = np.where(y == 0, random.choice(["a", "b"], n, p=[0.9, 0.1]), random.choice(["a", "b"], n, p=[0.1, 0.9]))
+    scores = np.eye(3)[y] + random.normal(0, 0.4, (n, 3))
+    p = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    return y, pl.Series("cell", cell), p
+
+
+def test_a_class_that_drift_makes_look_like_another_is_not_turned_round():
+    """None is right where it is at home, and still its rows are likelier of it than others are."""
+    y, cell, p = _three_classes()
+    drifted = p * np.array([0.05, 1.0, 1.0])
+    drifted /= drifted.sum(axis=1, keepdims=True)
+    inside = (cell == "a").to_numpy()
+    assert (drifted.argmax(axis=1) == y)[inside].mean() < 0.3
+    assert turned(y, drifted, cell) is None
+    assert turned(np.where(inside, (y + 1) % 3, y), p, cell) is not None, "labels of the cell, each another's"
+
+
+def test_a_column_that_tells_much_is_not_yet_the_answer():
+    random = np.random.default_rng(6)
+    y = random.integers(0, 3, 900)
+    half = pl.Series(
+        "x", np.where(random.random(900) < 0.8, y, random.integers(0, 3, 900)) + random.normal(0, 0.05, 900)
+    )
+    assert 0.5 < tells(half, y, 3) < TELLS < tells(pl.Series("x", y + random.normal(0, 0.02, 900)), y, 3)

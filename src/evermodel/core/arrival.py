@@ -66,6 +66,7 @@ def _twice_area(positive: Array, score: Array) -> tuple[float, float]:
 def turned(y: Array, p: Array, column: pl.Series) -> str | None:
     """A slice of the column in which the model's order is turned round, though it holds elsewhere; in words."""
     codes, names = binned(column, 4)
+    others = max(1, p.shape[1] - 1) if p.ndim > 1 else 1  # of k classes, each taken for the next: order -1 / (k - 1)
     if len(y) < 4 * FEW:
         return None
     for code, name in enumerate(names):
@@ -74,7 +75,7 @@ def turned(y: Array, p: Array, column: pl.Series) -> str | None:
         rest, other = order(y[~inside], p[~inside])
         if math.isnan(here) or math.isnan(rest) or rest < KNOWN or rest < SURE * other:
             continue
-        if here < -0.5 * rest and here < -SURE * error:
+        if here < -0.5 * rest / others and here < -SURE * error:
             return (
                 f"where {column.name} is {name} ({int(inside.sum()):,} rows), the labels say the opposite of elsewhere"
             )
