@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -33,7 +34,9 @@ PORTS = {"prometheus": 9090, "pushgateway": 9091, "alertmanager": 9093, "webhook
 
 def main() -> None:
     given = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    stop = Stop()
+    for signaled in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signaled, stop.heard)
     ports = {kind: chosen(port, free=given.free_ports) for kind, port in PORTS.items()}
     folder = Path(given.to).absolute() / time.strftime("run-%Y%m%d-%H%M%S")
     with ExitStack() as up:
@@ -41,12 +44,31 @@ def main() -> None:
             say(f"Everything is in {folder}. Ctrl-C ends it.")
             home, batches = deployed(folder)
             start(up, folder, home, ports)
-            flow(home, batches, given.every, given.seconds, f"http://127.0.0.1:{ports['pushgateway']}")
+            stop.at_once = False
+            flow(home, batches, given.every, given.seconds, f"http://127.0.0.1:{ports['pushgateway']}", stop.told)
         except KeyboardInterrupt:
+            stop.told.set()
+        if stop.told.is_set():
             say("Stopping.")
         for signaled in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not leave a server behind
             signal.signal(signaled, signal.SIG_IGN)
     say("All stopped.")
+
+
+class Stop:
+    """Ctrl-C: while things start it interrupts; while rows flow it is asked for between two batches.
+
+    An exception that a signal raises is lost where a library's callback happens to run, and with it the wish to end.
+    """
+
+    def __init__(self) -> None:
+        self.told = threading.Event()
+        self.at_once = True
+
+    def heard(self, *_: object) -> None:
+        self.told.set()
+        if self.at_once:
+            raise KeyboardInterrupt
 
 
 def arguments() -> argparse.Namespace:
@@ -119,12 +141,14 @@ def start(up: ExitStack, folder: Path, home: Path, ports: dict[str, int]) -> Non
             say(f"  {kind} is not here; 'sh scripts/parts' gets it, or says how.")
 
 
-def flow(home: Path, batches: Iterator[pl.DataFrame], every: float, seconds: float, gateway: str) -> None:
-    """A batch each ``every`` seconds through watch, pushed where there is a Pushgateway; until the time is over."""
+def flow(
+    home: Path, batches: Iterator[pl.DataFrame], every: float, seconds: float, gateway: str, stop: threading.Event
+) -> None:
+    """A batch each ``every`` seconds through watch, pushed where there is a Pushgateway; until ``stop``, or the end."""
     end = time.monotonic() + seconds
     for number, batch in enumerate(batches, start=1):
         began = time.monotonic()
-        if began >= end:
+        if began >= end or stop.is_set():
             return
         seen = evermodel.watch(NAME, batch, window="1000rows", home=home)
         if servers.program("pushgateway"):
@@ -132,10 +156,10 @@ def flow(home: Path, batches: Iterator[pl.DataFrame], every: float, seconds: flo
         opened = [f"{a.name} of {a.subject}" for a in seen.monitored.open]
         told = f"{len(opened)} alarms open: {', '.join(opened[:3])} …" if opened else "quiet"
         say(f"batch {number}: {seen.monitored.counters['predictions']:,} rows so far; {told}")
-        time.sleep(max(0.0, min(every - (time.monotonic() - began), end - time.monotonic())))
+        stop.wait(max(0.0, min(every - (time.monotonic() - began), end - time.monotonic())))
     say("The stream has ended; the servers stay up.")
-    while time.monotonic() < end:
-        time.sleep(min(1.0, max(0.0, end - time.monotonic())))
+    while time.monotonic() < end and not stop.wait(min(1.0, max(0.0, end - time.monotonic()))):
+        pass
 
 
 if __name__ == "__main__":
