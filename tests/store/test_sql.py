@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sqlite3
+import threading
 import time
 
 import pytest
@@ -178,3 +180,21 @@ def test_two_processes_that_put_at_once_lose_nothing(any_store, setup):
     assert [c.version for c in cards] == [f"v{n}" for n in range(1, 31)]
     texts = [(any_store.get("m", c.version) / "model" / "w").read_text() for c in cards]
     assert sorted(texts) == sorted(f"{w}.{i}" for w in "ab" for i in range(15))
+
+
+def test_a_new_home_waits_for_another_that_makes_it(tmp_path):
+    """While another holds the new file, the change to a write-ahead log is refused at once: it must be tried again."""
+    path = tmp_path / "evermodel.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE made (x)")
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("INSERT INTO made VALUES (1)")
+    seen = []
+    opens = threading.Thread(target=lambda: seen.append(sql(tmp_path).models()))
+    opens.start()
+    opens.join(0.5)
+    assert opens.is_alive(), "it did not wait"
+    other.execute("COMMIT")
+    other.close()
+    opens.join(30)
+    assert seen == [[]]
