@@ -249,6 +249,7 @@ def quality_delay(seeds: range, share: float = 0.2, quiet: int = 3_000, with_pee
     cases["none"] = [errors_stream(s, 0.0, 10_000, 0, share) for s in seeds]
     theirs: dict[str, list[float | None]] = {}
     if with_peers:
+        peers.OUT.mkdir(parents=True, exist_ok=True)
         file = peers.OUT / "errors.json"
         file.write_text(json.dumps({k: [e.tolist() for e in v] for k, v in cases.items()}))
         theirs = json.loads(peers.run("river", RIVER, str(file)))

@@ -147,6 +147,12 @@ def _text(sample: pl.Series, dtype: str, named: bool, notes: list[str]) -> Colum
     return Column(sample.name, "category", dtype)
 
 
+def is_prose(values: pl.Series) -> bool:
+    """Whether a column of text would be learnt as texts, not as categories."""
+    learnt = _text(values.drop_nulls(), "String", False, [])
+    return learnt is not None and learnt.kind == "text"
+
+
 def _with_numbers(frame: pl.LazyFrame, columns: list[Column], inputs: dict[str, pl.DataType]) -> list[Column]:
     """The columns with share missing, range and moments; for numbers, one pass over all rows."""
     exprs: list[pl.Expr] = [pl.len().alias("rows")]

@@ -11,7 +11,9 @@ import polars as pl
 
 from evermodel.core import plugs
 from evermodel.core.cells import JOINT, Cells
+from evermodel.core.description import embedded
 from evermodel.core.errors import ContractBroken
+from evermodel.core.learning import is_prose
 from evermodel.core.monitoring import Drift
 from evermodel.core.reading import collect, scan
 from evermodel.core.sampling import spread_rows
@@ -31,8 +33,9 @@ def drift_between(
     """How the rows of ``current`` differ from those of ``reference``, in each column that both have; exact.
 
     Numbers: Kolmogorov-Smirnov, Wasserstein, and PSI and Jensen-Shannon over ten equally full bins; categories: PSI,
-    Jensen-Shannon, chi-square. ``joint``: at the end all columns at once, by a domain classifier and by kernels, on
-    2,000 rows of each. O(rows log rows) a column; memory: a few columns, not the files.
+    Jensen-Shannon, chi-square; pictures and texts: how they look (see ``embedded``), by a domain classifier and by
+    kernels, on 2,000 rows of each. ``joint``: at the end all other columns at once, by the same. O(rows log rows) a
+    column; memory: a few columns, not the files.
     """
     sides = scan(reference), scan(current)
     schemas = [s.collect_schema() for s in sides]
@@ -43,12 +46,27 @@ def drift_between(
     plugged = {k: plugs.module("detectors", k) for k in {*OF_NUMBERS, *OF_CATEGORIES}}
 
     def one(name: str) -> Drift:
+        if schemas[0][name] == pl.Binary:
+            return Drift(name, _by_looks(sides, name), _matters((dependence or {}).get(name)))
         pair = [collect(s.select(name)).to_series() for s in sides]
-        return Drift(name, _statistics(pair[0], pair[1], plugged), _matters((dependence or {}).get(name)))
+        found = _statistics(pair[0], pair[1], plugged)
+        if pair[0].dtype == pl.String and is_prose(pair[0].head(JOINT_ROWS)):
+            found |= _by_looks(sides, name)
+        return Drift(name, found, _matters((dependence or {}).get(name)))
 
     with ThreadPoolExecutor(THREADS) as pool:
         found = tuple(pool.map(one, names))
     return (*found, *_together(sides, names, dependence or {})) if joint else found
+
+
+def _by_looks(sides: Sequence[pl.LazyFrame], name: str) -> dict[str, float]:
+    """Pictures or texts as points; those that cannot be read count as missing."""
+    drawn = [spread_rows(s.select(name), collect(s.select(pl.len())).item(), JOINT_ROWS)[name] for s in sides]
+    points = [embedded(values) for values in drawn]
+    known = [~np.isnan(x).any(axis=1) for x in points]
+    pair = points[0][known[0]], points[1][known[1]]
+    found = {k: float(plugs.function("detectors", k)(*pair)) for k in OF_ROWS}
+    return {**found, "missing": float(1.0 - known[1].mean()) if len(known[1]) else 0.0}
 
 
 def _together(sides: Sequence[pl.LazyFrame], names: Sequence[str], dependence: Mapping[str, float]) -> list[Drift]:

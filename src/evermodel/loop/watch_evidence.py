@@ -58,29 +58,33 @@ def subjects(watched: Watched, looks: list[Look], mature: set[str]) -> Iterator[
             yield from _of_column(watched, name, tuple(k for k, _ in of), [c for _, c in of], each)
     of = [(k.key, k.columns[JOINT]) for k in looks if JOINT in k.columns]
     if of:
-        joint = next(_of_column(watched, JOINT, tuple(k for k, _ in of), [c for _, c in of], 1.0))
-        yield dataclasses.replace(joint, share=SHARES["joint"])
+        found = _of_column(watched, JOINT, tuple(k for k, _ in of), [c for _, c in of], 1.0)
+        yield dataclasses.replace(next(s for s in found if s.name == "drift"), share=SHARES["joint"])
     yield from _answers(watched, looks, mature)
 
 
 def _of_column(
     watched: Watched, name: str, keys: tuple[str, ...], counted: list[Counted], each: float
 ) -> Iterator[Subject]:
-    """Drift, missing values, and values that the reference rows do not know. Clumped rows count for fewer."""
+    """Drift, missing values, and values that the reference rows do not know. Clumped rows count for fewer.
+
+    Categories that are unseen come first: where both alarm at once, the alarm is named after what says more.
+    """
     r = watched.columns[name]
     usual = float(np.median([c.rows for c in counted]))
     many, bursts = r.effective(usual), r.effective(usual, missing=True)
     bins = r.coarse(np.stack([c.bins for c in counted])) / many
     gaps = np.maximum(r.coarse(np.asarray(r.gaps)) / many, 0.5)
-    yield Subject(f"drift:{name}", "drift", name, keys, bins, gaps, SHARES["drift"] * each, False)
+    drift = Subject(f"drift:{name}", "drift", name, keys, bins, gaps, SHARES["drift"] * each, False)
     missing = np.array([(c.missing, c.rows - c.missing) for c in counted]) / bursts
     was = np.array([r.missing / bursts + 0.5, (r.rows + 0.5) / bursts])
-    yield Subject(f"missing:{name}", "missing", name, keys, missing, was, SHARES["missing"] * each, True)
+    gone = Subject(f"missing:{name}", "missing", name, keys, missing, was, SHARES["missing"] * each, True)
     kind = "range" if r.kind == "number" else "unseen"
     odd = np.array([c.outside if kind == "range" else c.unseen for c in counted])
     both = np.column_stack([odd, [c.bins.sum() for c in counted] - odd]) / many
     was = np.array([_odd(watched, name), (r.rows + 0.5) / many])
-    yield Subject(f"{kind}:{name}", kind, name, keys, both, was, SHARES[kind] * each, True)
+    strange = Subject(f"{kind}:{name}", kind, name, keys, both, was, SHARES[kind] * each, True)
+    yield from (strange, drift, gone) if kind == "unseen" else (drift, gone, strange)
 
 
 def _odd(watched: Watched, name: str) -> float:

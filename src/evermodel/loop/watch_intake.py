@@ -118,7 +118,7 @@ class Intake:
             if n in inputs.columns and n not in self.asked.gone
         }
         cells, joint = self.watched.cells, self.watched.columns.get(JOINT)
-        if cells is not None and joint is not None and not cells.names & set(self.asked.gone):
+        if cells is not None and joint is not None and cells.names <= set(inputs.columns) - set(self.asked.gone):
             columns[JOINT] = count_column(cells(inputs), joint)
         answered = kept.filter(pl.col(CODE).is_not_null())
         said = self.watched.columns.get(PREDICTION)

@@ -7,6 +7,7 @@ import polars as pl
 
 from evermodel.core.cells import JOINT, Cells
 from evermodel.core.clumping import clumping_of
+from evermodel.core.description import described, with_descriptions
 from evermodel.core.model import Model
 from evermodel.core.reference import ColumnReference, references
 from evermodel.core.related import related
@@ -31,8 +32,9 @@ def watched_version(store: Store, card: Card, model: Model) -> Watched:
     table = newest_rows(store, card.name, model)
     if table is None or not len(table):
         return Watched(card.version)
-    frame = spread_rows(table.frame.lazy(), len(table))
-    names = [c.name for c in model.contract.columns if c.kind not in ("image", "text")]
+    frame = with_descriptions(spread_rows(table.frame.lazy(), len(table)), model.contract.columns)
+    inputs, telling = model.contract.names, described(model.contract.columns)
+    names = [*(n for n in inputs if n not in telling.values()), *telling]
     columns = references(frame, names)
     asked = Table(spread_rows(frame.lazy(), frame.height, ASKED), table.roles)
     p, y = model.predict(asked.frame), model.target(asked)
@@ -43,7 +45,9 @@ def watched_version(store: Store, card: Card, model: Model) -> Watched:
     clumped = {"quality": quality_clumping(y[usable], p[usable], loss > edge)}
     answer = p if p.ndim == 1 else p[:, 1] if p.shape[1] == 2 else p.argmax(axis=1)
     together = related(asked.frame, names, answer) if len(names) <= MOST_COLUMNS else {}
-    matters = dependence(model, asked, names)
+    together |= {n: tuple(m for m in telling if telling[m] == of and m != n) for n, of in telling.items()}
+    matters = dependence(model, asked, inputs)
+    matters |= {n: matters[of] for n, of in telling.items() if of in matters}
     found = Cells.of(frame, names, matters)
     cells = found[0] if found is not None else None
     if found is not None:

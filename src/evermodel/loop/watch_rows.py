@@ -13,6 +13,7 @@ import polars as pl
 
 from evermodel.core.cleaning import clean, in_batches
 from evermodel.core.contract import Contract
+from evermodel.core.description import with_descriptions
 from evermodel.core.errors import BadSetting, NotFound
 from evermodel.core.model import Model
 from evermodel.core.row_cleaning import target_value
@@ -57,7 +58,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows as watched: ``kept`` is what is remembered of them, ``inputs`` the cleaned columns."""
+    """Some rows as watched: ``kept`` is what is remembered of them, ``inputs`` the cleaned columns and descriptions."""
 
     kept: pl.DataFrame
     inputs: pl.DataFrame
@@ -124,7 +125,9 @@ def blocks(asked: Asked, model: Model, cut: Cut, offset: int, second: Model | No
             kept = kept.with_columns(_second(second, batch, kept[CODE]))
         kept = kept.with_columns(_looks(batch, model.contract, cut, offset, asked))
         offset += batch.height
-        yield Block(kept, batch.select(model.contract.names), float("nan") if asked.given else spent)
+        told = [c for c in model.contract.columns if c.name not in asked.gone]
+        inputs = with_descriptions(batch.select(model.contract.names), told)
+        yield Block(kept, inputs, float("nan") if asked.given else spent)
 
 
 def _second(second: Model, batch: pl.DataFrame, code: pl.Series) -> pl.Series:

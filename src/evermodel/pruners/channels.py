@@ -64,21 +64,23 @@ def least(groups: Sequence[Group], ratio: float, importance: Importance) -> Mapp
 
 
 def l2(group: Group) -> Array:
-    """(width,) the length of what makes and reads each channel, each weight tensor in parts of its own mean."""
-    return _norm(group, 2)
+    """(width,) the squares of all that makes and reads each channel, added up.
+
+    Weights count as large as they are: with each tensor in parts of its own mean, the scale and the shift behind a
+    convolution outvoted its kernel, which cost .6 to 1 point of accuracy on traffic signs.
+    """
+    return _sums(group, 2)
 
 
 def l1(group: Group) -> Array:
     """(width,) the same by absolute values."""
-    return _norm(group, 1)
+    return _sums(group, 1)
 
 
-def _norm(group: Group, power: int) -> Array:
+def _sums(group: Group, power: int) -> Array:
     total = np.zeros(group.width)
     for part in group.parts:
-        sums = np.bincount(part.owner, (np.abs(part.rows.astype(np.float64)) ** power).sum(axis=1), group.width)
-        norms = sums ** (1.0 / power)
-        total += norms / (norms.mean() or 1.0)
+        total += np.bincount(part.owner, (np.abs(part.rows.astype(np.float64)) ** power).sum(axis=1), group.width)
     return total
 
 
