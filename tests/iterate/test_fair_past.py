@@ -61,6 +61,19 @@ def test_a_model_that_cannot_be_trained_anew_leaves_those_rows_out(by_heart):
     assert fair.past is None
 
 
+def test_enough_past_rows_judge_and_train_nobody(by_heart):
+    store = open_home(by_heart)
+    prepared = prepare_unseen(store, "m", noisy(1500, 5), (), 0)
+    before = len(prepared.past)
+    fair = with_fair_past(store, prepared, Context(0), enough=200)
+    assert before < 200 == len(fair.past)
+    assert len(fair.kept) == len(prepared.kept) - (200 - before)
+    judged = set(fair.past.frame.rows())
+    assert not judged & set(fair.kept.frame.rows())
+    many = with_fair_past(store, prepared, Context(0), enough=100_000)
+    assert len(many.past) - before == len(prepared.kept) // 10
+
+
 def test_a_smaller_model_is_not_rejected_for_what_the_champion_knew_by_heart(by_heart):
     done = evermodel.prune("m", noisy(3000, 5), ratio=0.5, keep_metric=0.01, home=by_heart)
     assert done.decision == "promote"
@@ -70,3 +83,18 @@ def test_a_smaller_model_is_not_rejected_for_what_the_champion_knew_by_heart(by_
     if tuned.decision == "promote":  # trained anew: the champion itself answers from now on
         again = evermodel.prune("m", noisy(1500, 8), ratio=0.3, home=by_heart)
         assert not any("stands for the champion" in r for r in again.reasons)
+
+
+def test_more_past_rows_are_whole_entities():
+    from evermodel.core.table import Roles, Table
+    from evermodel.loop.fair_past import _with_more_past
+
+    frame = pl.DataFrame({"who": [f"p{i // 10}" for i in range(1000)], "x": np.arange(1000.0)})
+    blocks = np.r_[np.zeros(905), np.ones(95)].astype(np.int64)  # p90 has rows in both blocks
+    kept = Table(frame, Roles(entity="who"), blocks)
+    past = Table(frame[:20].with_columns(who=pl.lit("old")), Roles(entity="who"), np.zeros(20, dtype=np.int64))
+    more, rest = _with_more_past(past, kept, 95, 0)
+    assert len(more) == 20 + 70
+    drawn = set(more.frame["who"]) - {"old"}
+    assert not drawn & set(rest.frame["who"])
+    assert "p90" not in drawn

@@ -100,8 +100,8 @@ def test_detectors_see_how_pictures_and_texts_changed_and_are_small_where_they_d
         return pl.Series([" ".join(random.choice(words, 12)) for _ in range(n)])
 
     old, new = (
-        tuple("good bad fast slow cheap dear".split()),
-        tuple("gut schlecht schnell langsam billig teuer".split()),
+        ("good", "bad", "fast", "slow", "cheap", "dear"),
+        ("gut", "schlecht", "schnell", "langsam", "billig", "teuer"),
     )
     for was, same, other in (
         (pictures(600, 5)["look"], pictures(600, 6)["look"], pictures(600, 7, bright=0.7)["look"]),

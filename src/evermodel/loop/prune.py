@@ -21,7 +21,7 @@ from evermodel.core.store import Store
 from evermodel.core.training import Epoch, ignore_epoch
 from evermodel.loop._prune.points import Point, Points, costs_alike, saves_size, saves_when_compressed
 from evermodel.loop.challenge import Asked, challenge, fields_of, stood
-from evermodel.loop.fair_past import with_fair_past
+from evermodel.loop.fair_past import ENOUGH, with_fair_past
 from evermodel.loop.home import champion_of, open_home
 from evermodel.loop.prepare import Prepared
 from evermodel.loop.results import Updated, number
@@ -86,14 +86,15 @@ def prune(
     prepared = prepare_unseen(store, name, data, accept, seed, JUDGED)
     check_metric(metric, prepared.champion.contract.task)
     way = _way(prepared.parent) if with_ == "auto" else with_
-    points = Points(way, told, prepared.parent, choosing(prepared), Context(seed, None, on_epoch), on_point)
+    context = Context(seed, None, on_epoch)
+    prepared = with_fair_past(store, prepared, context, enough=ENOUGH)
+    points = Points(way, told, prepared.parent, choosing(prepared), context, on_point)
     _search(points, ratio, latency, size, keep_metric)
     limits: dict[str, dict[str, Any]] = {
         k: {"at_most": v} for k, v in (("latency", latency), ("size", size)) if v is not None
     }
     if saves_size(way):
         limits["cheaper"] = {"of": "size"}
-    prepared = with_fair_past(store, prepared, points.context)
     asked = Asked("prune", {}, "not_worse_and_cheaper", metric, 100.0 * keep_metric, limits)
     result = _judged(store, prepared, points, points.in_order(keep_metric), asked)
     return dataclasses.replace(result, seconds=time.monotonic() - began)

@@ -29,7 +29,7 @@ from evermodel.loop._search.study import Study
 from evermodel.loop._search.warm import remember_end, warm_start
 from evermodel.loop.auto import Recipe
 from evermodel.loop.challenge import Asked, challenge, fields_of
-from evermodel.loop.fair_past import with_fair_past
+from evermodel.loop.fair_past import ENOUGH, with_fair_past
 from evermodel.loop.home import open_home
 from evermodel.loop.known import prepare_known
 from evermodel.loop.making import make
@@ -206,7 +206,7 @@ def _judged(
         stand_in = make(Recipe("refit", told), dataclasses.replace(prepared, parent=model), context)
         prepared = dataclasses.replace(prepared, champion=stand_in.model)
     model, told = fits.model(found.best.values)
-    prepared = dataclasses.replace(with_fair_past(store, prepared, context), parent=model)
+    prepared = dataclasses.replace(with_fair_past(store, prepared, context, enough=ENOUGH), parent=model)
     made = make(Recipe("refit", told), prepared, context)
 
     def dressed(updated: Updated) -> Tuned:

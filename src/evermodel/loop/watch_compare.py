@@ -63,10 +63,9 @@ def _by_looks(sides: Sequence[pl.LazyFrame], name: str) -> dict[str, float]:
     """Pictures or texts as points; those that cannot be read count as missing."""
     drawn = [spread_rows(s.select(name), collect(s.select(pl.len())).item(), JOINT_ROWS)[name] for s in sides]
     points = [embedded(values) for values in drawn]
-    known = [~np.isnan(x).any(axis=1) for x in points]
-    pair = points[0][known[0]], points[1][known[1]]
-    found = {k: float(plugs.function("detectors", k)(*pair)) for k in OF_ROWS}
-    return {**found, "missing": float(1.0 - known[1].mean()) if len(known[1]) else 0.0}
+    was, now = (x[~np.isnan(x).any(axis=1)] for x in points)
+    found = {k: float(plugs.function("detectors", k)(was, now)) for k in OF_ROWS}
+    return {**found, "missing": 1.0 - len(now) / max(1, len(points[1]))}
 
 
 def _together(sides: Sequence[pl.LazyFrame], names: Sequence[str], dependence: Mapping[str, float]) -> list[Drift]:

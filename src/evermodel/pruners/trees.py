@@ -21,12 +21,13 @@ FASTEST = 0.3  # learning rate up to which fewer rounds take larger steps
 
 def trees(
     parents: Sequence[Model], data: Split, ctx: Context, /, *,
-    ratio: Annotated[float, In(0.0, 0.999)] = 0.5, teaching: Teaching = "auto", recover: bool = True,
+    ratio: Annotated[float, In(0.0, 0.999)] = 0.5, teaching: Teaching = "parent", recover: bool = True,
 ) -> Model:  # fmt: skip
     """Keep 1 - ``ratio`` of the trees: the first ones, or, of a booster, as many trained anew with larger steps.
 
-    The new rounds learn the parent's answers or the labels (``teaching``); what scores best on ``data.tuning`` comes
-    out. Time falls in proportion. ``recover=false`` only truncates. Costs up to two shorter trainings. Raises BadModel
+    The new rounds learn the parent's answers, the labels, or (``auto``) whichever is better on ``data.tuning``, where
+    truncated and trained anew meet as well. Learning newer labels is an update in disguise: under drift it did not
+    last. Time falls in proportion. ``recover=false`` only truncates. Costs up to two shorter trainings. Raises BadModel
     for models without trees.
 
         $ evermodel prune churn --with trees --ratio 0.8
