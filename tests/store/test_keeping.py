@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import polars as pl
@@ -113,21 +114,29 @@ for seed in range(100, 100_000):
 def test_gc_and_backup_while_another_process_writes(home, tmp_path):
     root = Path(__file__).parents[2]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root / "src"), str(root)])}
-    writer = subprocess.Popen([sys.executable, "-W", "ignore", "-c", WRITER, home], env=env, stdout=subprocess.PIPE)
-    assert writer.stdout.readline()
+    said = tmp_path / "said.txt"
+    with said.open("wb") as out:
+        writer = subprocess.Popen([sys.executable, "-W", "ignore", "-c", WRITER, home], env=env, stdout=out)
+    number, until = 0, time.monotonic() + 300
     try:
-        for number in range(4):
-            orphan = home / "blobs" / "ab" / (f"{number}a" * 32)
+        while not said.stat().st_size:
+            assert writer.poll() is None and time.monotonic() < until, "the writer never wrote"
+            time.sleep(0.05)
+        before = said.stat().st_size
+        while number < 4 or said.stat().st_size == before:  # until it wrote meanwhile, however busy the machine is
+            assert time.monotonic() < until, "it wrote nothing meanwhile"
+            orphan = home / "blobs" / "ab" / (f"{number}a" * 32)[:64]
             orphan.parent.mkdir(exist_ok=True)
             orphan.write_bytes(b"nobody's")
             os.utime(orphan, (0, 0))
             assert evermodel.gc(home=home, grace=60).blobs == 1
             assert not orphan.exists()
             assert evermodel.backup(to=tmp_path / f"b{number}", home=home).lacking == ()
-    finally:
+            number += 1
         assert writer.poll() is None, "the writer failed"
+    finally:
         writer.kill()
-        assert writer.communicate()[0].count(b"\n") > 1, "it wrote nothing meanwhile"
+        writer.wait()
     assert evermodel.restore(tmp_path / "b3", to=tmp_path / "other").lacking == ()
     for at in (home, tmp_path / "other"):
         works(at)

@@ -98,14 +98,15 @@ def test_rows_without_labels_are_no_quality(quiet, tmp_path):
     assert "accuracy=" not in answer.out.partition("|")[2]
 
 
-def test_a_check_that_hangs_is_unknown(program, quiet, tmp_path):
-    """The command file is a pipe whose lock another holds: here, a home whose database is locked."""
+def test_a_check_that_hangs_is_unknown(program, home):
+    """Another holds the lock of the home's database, and of its log: readers wait too."""
     import sqlite3
 
-    held = sqlite3.connect(quiet.home / "evermodel.db", isolation_level=None)
+    held = sqlite3.connect(home / "evermodel.db", isolation_level=None)
+    held.execute("PRAGMA locking_mode=EXCLUSIVE")
     held.execute("BEGIN EXCLUSIVE")
     try:
-        command = [program, "check", "m", "--home", quiet.home, "--timeout", "3"]
+        command = [program, "check", "m", "--home", home, "--timeout", "3"]
         done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=50)
     finally:
         held.execute("ROLLBACK")
