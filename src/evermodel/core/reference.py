@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from evermodel.core.binning import bin_counts
 from evermodel.core.clumping import SHORTEST, STRETCHES, clumping
 from evermodel.core.table import Array
 
@@ -171,7 +172,7 @@ def count_numbers(x: Array, reference: ColumnReference, missing: int = 0) -> Cou
     if not finite.all():
         missing += int((~finite).sum())
         x = x[finite]
-    bins = np.bincount(np.searchsorted(reference.edges, x, side="left"), minlength=reference.bins)
+    bins = bin_counts(x, np.asarray(reference.edges, dtype=np.float64))
     low, high = reference.low, reference.high
     outside = int((x < low).sum() + (x > high).sum()) if low is not None and high is not None else 0
     if not outside or low is None or high is None:
