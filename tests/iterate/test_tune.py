@@ -59,6 +59,15 @@ def test_a_second_search_begins_where_the_first_ended(adopted):
     assert any(values == best for _, values in tried)
 
 
+def test_the_earlier_best_that_is_deployed_is_not_trained_twice(adopted):
+    """A booster's file holds fewer digits than the search's own notes."""
+    first = evermodel.tune("m", rows(1500, 3, angle=1.2), trials=6, home=adopted)
+    assert first.in_service == "v2" and dict(first.best) != dict(first.incumbent)
+    second = evermodel.tune("m", rows(1200, 4, angle=1.2), trials=4, home=adopted)
+    best = {k: pytest.approx(v, rel=1e-4) for k, v in first.best.items()}
+    assert [t.note for t in second.trials if dict(t.values) == best] == ["as deployed"]
+
+
 def test_without_new_rows_the_newest_known_ones_judge(adopted):
     done = evermodel.tune("m", trials=3, home=adopted)
     assert "stands for the champion" in done.reasons[0]
