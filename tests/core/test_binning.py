@@ -21,8 +21,9 @@ def searched(x, edges):
     edges=st.lists(FINITE, min_size=1, max_size=60, unique=True).map(sorted),
     other=st.lists(FINITE, max_size=50),
     few=st.sampled_from([0, 16]),
+    chunk=st.sampled_from([7, 1 << 19]),
 )
-def test_counts_are_those_of_a_binary_search(edges, other, few):
+def test_counts_are_those_of_a_binary_search(edges, other, few, chunk):
     """On the edges, a rounding beside them, between and far outside them."""
     at = np.array(edges)
     with np.errstate(over="ignore"):
@@ -38,6 +39,7 @@ def test_counts_are_those_of_a_binary_search(edges, other, few):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(binning, "MANY", 0)
         patch.setattr(binning, "FEW", few)
+        patch.setattr(binning, "CHUNK", chunk)
         assert bin_counts(x, at).tolist() == searched(x, at).tolist()
 
 

@@ -16,7 +16,7 @@ import pytest
 
 import evermodel
 from evermodel.core import plugs
-from evermodel.core.betting import STAKES, added, e_value, log_wealth
+from evermodel.core.betting import STAKES, added, e_value, log_wealth, ranking_losses, row_losses
 from evermodel.core.clock import wall
 from evermodel.core.errors import AskedWrongly, OutOfSpace
 from evermodel.core.job import Job
@@ -234,6 +234,28 @@ def test_probation_goes_back_to_the_better_one(place):
     assert place.store.log("m")[-1].facts["by"] == "probation"
 
 
+@pytest.mark.parametrize(("errs", "ranks"), [(8.0, 0.0), (0.0, 8.0), (0.0, 0.0)])
+def test_probation_counts_errors_and_ranking_as_well(place, errs, ranks):
+    """Equal by their losses (they are the same model twice): one of the other bets alone takes a version back."""
+    place.police(check="day", update="month")
+    evermodel.update("m", rows(450, 70), with_="leaf_refit", settings={"decay": 1.0}, home=place.home)
+    again = place.store.cards("m")[-1].version
+    if place.champion != again:
+        evermodel.promote("m", again, home=place.home)
+    place.maintain()
+    memory, digest = read(place.store, "m")
+    until = place.now.timestamp() + 30 * 86_400
+    on = Probation(again, "v1", until, block=1, errs=(errs,) * len(STAKES), ranks=(ranks,) * len(STAKES))
+    kept = keep(place.store, Remembered(deliveries=memory.deliveries, probation=on))
+    place.store.point("m", [Move("maintenance", kept, digest)], [])
+    place.deliver("next.csv", 400)
+    place.maintain(days=1)
+    assert (place.champion == "v1") == bool(errs or ranks)
+    if not (errs or ranks):
+        after = read(place.store, "m")[0].probation
+        assert after.rows == 400 and len(after.errs) == len(after.ranks) == len(STAKES), "both are bet on"
+
+
 def test_probation_is_over_and_the_new_one_is_kept(place):
     place.police(every="week", probation="7 days")
     place.deliver("a.csv", 600, angle=0.8)
@@ -258,6 +280,23 @@ def test_a_bettor_gets_rich_only_on_a_real_difference():
     worse = log_wealth(random.normal(0.05, 0.2, 2_000))
     assert e_value(worse) > 20
     assert len(worse) == len(STAKES)
+
+
+def test_losses_that_are_equal_may_hide_errors_and_ranking():
+    """One says .53 and .47 where that is so, the other .499 and .501: nearly one Brier score, each answer wrong."""
+    random = np.random.default_rng(0)
+    high = random.random(3_000) < 0.5
+    y = (random.random(3_000) < np.where(high, 0.53, 0.47)).astype(int)
+    was, now = np.where(high, 0.53, 0.47), np.where(high, 0.499, 0.501)
+    losses = [row_losses(y, np.column_stack([1 - p, p]), 1.0) for p in (was, now)]
+    assert e_value(log_wealth(losses[1] - losses[0])) < 20
+    assert e_value(log_wealth(ranking_losses(y, was, now, 0))) > 20
+    assert ranking_losses(y, was, now, 0).mean() == pytest.approx(0.06, abs=0.04), "the AUC lost: .53 - .47"
+    rich = sum(
+        e_value(log_wealth(ranking_losses(random.integers(0, 2, 300), *random.random((2, 300)), seed=k))) >= 20
+        for k in range(400)
+    )
+    assert rich <= 0.05 * 400 + 10
 
 
 def test_a_killed_worker_is_followed_by_another(place):

@@ -40,3 +40,17 @@ def row_losses(y: Array, p: Array, scale: float) -> Array:
         truth[np.arange(len(y)), y.astype(np.int64)] = 1.0
         return np.asarray(((p - truth) ** 2).sum(axis=1) / 2.0)
     return np.asarray(np.minimum(np.abs(p - y) / (scale if scale > 0 and math.isfinite(scale) else 1.0), 1.0))
+
+
+def ranking_losses(y: Array, was: Array, now: Array, seed: int) -> Array:
+    """(m,) in [-1, 1]: how much worse ``now`` (n,) ranks a one above a zero than ``was`` does, a pair each.
+
+    Pairs are drawn at random and share no row, so that their mean is the AUC lost and bets on them may be added up.
+    A model can gain by the Brier score (its base rate is right again) and yet tell ones from zeros worse.
+    """
+    random = np.random.default_rng(seed)
+    ones, zeros = (random.permutation(np.flatnonzero(y == k)) for k in (1, 0))
+    m = min(len(ones), len(zeros))
+    ones, zeros = ones[:m], zeros[:m]
+    right = [np.sign(p[ones] - p[zeros]) / 2.0 for p in (was, now)]
+    return np.asarray(right[0] - right[1])

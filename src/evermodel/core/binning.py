@@ -9,6 +9,7 @@ from evermodel.core.table import Array
 MANY = 20_000  # numbers, from which setting up a grid pays
 FEW = 16  # edges, up to which a comparison with each is the fastest
 CELLS = 1 << 14
+CHUNK = 1 << 19  # numbers at a time: what lies between stays small, and mostly in the processor's cache
 
 
 def bin_counts(x: Array, edges: Array) -> Array:
@@ -17,6 +18,9 @@ def bin_counts(x: Array, edges: Array) -> Array:
     ``edges`` rise. The same as a binary search of each number (``searchsorted(side="left")``), three times as fast for
     many numbers: an even grid says the bin at once, but where a cell of it holds an edge.
     """
+    if len(x) > CHUNK:
+        parts = [bin_counts(x[i : i + CHUNK], edges) for i in range(0, len(x), CHUNK)]
+        return np.asarray(np.sum(parts, axis=0))
     if len(x) < MANY:
         return np.bincount(np.searchsorted(edges, x, side="left"), minlength=len(edges) + 1)
     if len(edges) <= FEW:

@@ -56,6 +56,8 @@ class Probation:
     rows: int = 0
     worse: tuple[float, ...] = ()  # of bets that the new one is worse
     better: tuple[float, ...] = ()
+    errs: tuple[float, ...] = ()  # of bets that it names the wrong class more often
+    ranks: tuple[float, ...] = ()  # of bets that it ranks ones above zeros worse
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,6 @@ def _from_json(raw: dict[str, Any]) -> Remembered:
         raw[key] = tuple(Rows(**r) for r in raw[key])
     if raw["probation"] is not None:
         p = raw["probation"]
-        raw["probation"] = Probation(**{**p, "worse": tuple(p["worse"]), "better": tuple(p["better"])})
+        raw["probation"] = Probation(**{**p, **{k: tuple(p.get(k, ())) for k in ("worse", "better", "errs", "ranks")}})
     raw["gains"], raw["judged"] = tuple(raw["gains"]), (raw["judged"][0], raw["judged"][1])
     return Remembered(**raw)

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import polars as pl
 
-from evermodel.core.betting import added, e_value, log_wealth, row_losses
+from evermodel.core.betting import added, e_value, log_wealth, ranking_losses, row_losses
 from evermodel.core.cleaning import clean
 from evermodel.core.difference import difference
 from evermodel.core.errors import AskedWrongly
@@ -19,6 +19,7 @@ from evermodel.loop._maintain.turn import Turn
 from evermodel.loop.arrival import suspicions, without_copies
 from evermodel.loop.memory import Memory, read_memory, write_memory
 from evermodel.loop.record import MOST_ASIDE
+from evermodel.loop.use import answer_codes
 from evermodel.loop.versions import load_version
 
 __all__ = ["probation"]
@@ -29,8 +30,10 @@ BETTER = 20.0  # and at which the new one has proved itself before its time
 def probation(turn: Turn) -> Turn:
     """Compares losses row by row, with a test that may be looked at with every delivery (core/betting.py).
 
-    Worse beyond doubt: the former champion serves again, and the rows that the other learnt from are set aside. Better
-    beyond doubt, or the policy's ``probation`` is over: kept. Nothing happens where somebody has moved the champion.
+    Of classes their errors as well, of two classes how they rank: a gain in one must not pay for the others. Worse
+    beyond doubt in any: the former champion serves again, and the rows that the other learnt from are set aside. Better
+    beyond doubt, and nothing speaks against it, or the policy's ``probation`` is over: kept. Nothing happens where
+    somebody has moved the champion.
     """
     on = turn.memory.probation
     if on is None:
@@ -39,7 +42,9 @@ def probation(turn: Turn) -> Turn:
         return turn.remembering(probation=None).saying(f"probation of {on.version} ended: it no longer serves")
     turn, on = _compared(turn, on)
     turn = turn.remembering(probation=on)
-    worse, better = e_value(on.worse), e_value(on.better)
+    others = [e_value(wealth) for wealth in (on.errs, on.ranks) if wealth]
+    worse = float(np.mean([e_value(on.worse), *others]))  # a mean of such tests is such a test
+    better = e_value(on.better) if max(others, default=1.0) <= 1.0 else 1.0
     if worse >= WORSE:
         return _back(turn, on, worse)
     if better >= BETTER or turn.now >= on.until:
@@ -60,19 +65,33 @@ def _compared(turn: Turn, on: Probation) -> tuple[Turn, Probation]:
         try:
             rows, again = (without_copies(_fitted(m, frame), known)[0] for m in (was, now))
             suspect = suspicions(was, rows, np.arange(len(rows)) >= 0.7 * len(rows), known)
-            d = _losses(now, again, scale) - _losses(was, rows, scale)
+            y, p, q = was.target(rows), was.predict(rows.frame), now.predict(again.frame)
+            d = _losses(y, q, scale) - _losses(y, p, scale)
+            wrong = _wrong(now, y, q) - _wrong(was, y, p)
         except AskedWrongly:  # rows that do not fit were told of at intake
             continue
         if suspect:
             turn = turn.saying(f"{len(d):,} rows do not count for the probation of {on.version}: {'; '.join(suspect)}")
             continue
-        on = dataclasses.replace(
-            on,
-            rows=on.rows + len(d),
-            worse=added(on.worse, log_wealth(d)),
-            better=added(on.better, log_wealth(-d)),
-        )
+        on = _bet(on, d, wrong, y, p, q)
     return turn, on
+
+
+def _bet(on: Probation, d: Array, wrong: Array, y: Array, p: Array, q: Array) -> Probation:
+    """With the bets on further rows (n,): differences in loss ``d`` and in errors; ``p`` the former's."""
+    worse, better = added(on.worse, log_wealth(d)), added(on.better, log_wealth(-d))
+    on = dataclasses.replace(on, rows=on.rows + len(d), worse=worse, better=better)
+    if p.ndim == 2:
+        on = dataclasses.replace(on, errs=added(on.errs, log_wealth(wrong)))
+    if p.ndim == 2 and p.shape[1] == q.shape[1] == 2:
+        ranked = ranking_losses(y, p[:, 1], q[:, 1], on.rows)
+        on = dataclasses.replace(on, ranks=added(on.ranks, log_wealth(ranked)))
+    return on
+
+
+def _wrong(model: Model, y: Array, p: Array) -> Array:
+    """(n,) 1 where the model answers another class; nothing for numbers."""
+    return np.zeros(len(y)) if p.ndim == 1 else (answer_codes(model, p) != y).astype(np.float64)
 
 
 def _fitted(model: Model, frame: pl.DataFrame) -> Table:
@@ -81,10 +100,8 @@ def _fitted(model: Model, frame: pl.DataFrame) -> Table:
     return clean(found.migrated(frame.lazy()), found.contract, labelled=True).collect()
 
 
-def _losses(model: Model, rows: Table, scale: float) -> Array:
+def _losses(y: Array, p: Array, scale: float) -> Array:
     """(n,) loss of each row; 1 for a class that the model does not know."""
-    y = model.target(rows)
-    p = model.predict(rows.frame)
     known = y < p.shape[1] if p.ndim == 2 else np.isfinite(y)
     loss = np.ones(len(y))
     loss[known] = row_losses(y[known], p[known], scale)
