@@ -7,22 +7,20 @@ import dataclasses
 import numpy as np
 
 from evermodel.core.model import Model
-from evermodel.core.table import Array, Table
+from evermodel.core.table import Array
 
 SHARE = {False: 1 / 2, True: 1 / 3}  # network or not: how far to go; from 6 real streams, a flat optimum
 STEEPEST = (0.5, 2.0)
 
 
-def corrected(model: Model, forerunner: Model, rows: Table) -> Model:
-    """``model`` with its output moved part of the way along which ``forerunner``'s should have moved on ``rows``.
+def corrected(model: Model, f: Array, y: Array) -> Model:
+    """``model`` with its output moved part of the way from its forerunner's answers ``f`` to the true ``y`` (n,).
 
-    ``forerunner`` was made by the same recipe one update earlier and never saw ``rows``, so its error is an honest
+    The forerunner was made by the same recipe one update earlier and never saw these rows, so its error is an honest
     guess of ``model``'s on the rows to come. Regression: y ~ a + b f. Binary: the shift of the log-odds that makes the
     mean probability the base rate (the order of rows stays). More classes: nothing.
     """
-    honest = dataclasses.replace(forerunner, output=forerunner.output.uncorrected())
     share = SHARE[model.needs.network]
-    f, y = honest.predict(rows.frame), honest.target(rows)
     output = model.output.uncorrected()
     if model.contract.task == "regression":
         a, b = _line(f, y)

@@ -42,17 +42,18 @@ class Made:
 def make(recipe: Recipe, prepared: Prepared, context: Context) -> Made:
     """The challenger that the judge will see: made without the judged rows, which are only watched."""
     split = dataclasses.replace(prepared.split(), tuning=prepared.judging)
-    return _made(recipe, prepared, prepared.parent, split, context, corrects=split.new)
+    return _made(recipe, prepared, prepared.parent, split, context, corrects=~prepared.judged & ~prepared.held)
 
 
 def finished(prepared: Prepared, judged: Made, context: Context) -> Made | None:
     """The winner trained with the judged rows as well; None where it then does worse on rows known before."""
     split = dataclasses.replace(prepared.whole(), tuning=prepared.past)
+    every = np.ones(len(prepared.new), dtype=bool)
     if judged.recipe.finish is None:
-        made = _made(judged.recipe, prepared, prepared.parent, split, context, corrects=prepared.new)
+        made = _made(judged.recipe, prepared, prepared.parent, split, context, corrects=every)
     else:
         recipe = dataclasses.replace(judged.recipe.finish, corrected=judged.recipe.corrected)
-        made = _made(recipe, prepared, judged.model, split, context, corrects=prepared.new)
+        made = _made(recipe, prepared, judged.model, split, context, corrects=every)
     if prepared.past is None or not len(prepared.past):
         return made
     return None if _shown_worse(made.model, judged.model, prepared.past) else made
@@ -66,7 +67,7 @@ def _shown_worse(finished: Model, judged: Model, past: Table) -> bool:
 
 
 def _made(
-    recipe: Recipe, prepared: Prepared, parent: Model, split: Split, context: Context, *, corrects: Table
+    recipe: Recipe, prepared: Prepared, parent: Model, split: Split, context: Context, *, corrects: Array
 ) -> Made:
     began, worked, curve = time.monotonic(), time.process_time(), list[Epoch]()
 
@@ -78,7 +79,8 @@ def _made(
     model = told.change(recipe.change, [parent], split, **recipe.settings)
     forerunner = prepared.card.facts.get("finished") and prepared.card.change == recipe.change  # another errs otherwise
     if recipe.corrected and forerunner:
-        model = corrected(model, prepared.champion, corrects)
+        y = prepared.champion.target(prepared.new)
+        model = corrected(model, prepared.foretold[corrects], y[corrects])
     return Made(recipe, model, time.monotonic() - began, tuple(curve), time.process_time() - worked)
 
 

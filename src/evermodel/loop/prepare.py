@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,12 @@ class Prepared:
     @property
     def judging(self) -> Table:
         return self.new.rows(self.judged)
+
+    @cached_property
+    def foretold(self) -> Array:
+        """What the champion, its own correction left out, says of all new rows: asked once, used by each training."""
+        champion = dataclasses.replace(self.champion, output=self.champion.output.uncorrected())
+        return champion.predict(self.new.frame)
 
     def split(self) -> Split:
         """What candidates may see: nothing that judges."""
