@@ -11,6 +11,7 @@ from evermodel.core.table import Array
 
 SHARE = {False: 1 / 2, True: 1 / 3}  # network or not: how far to go; from 6 real streams, a flat optimum
 STEEPEST = (0.5, 2.0)
+CORRECTED = ("regression", "binary")  # tasks; of more classes nothing is moved
 
 
 def corrected(model: Model, f: Array, y: Array) -> Model:
@@ -18,7 +19,7 @@ def corrected(model: Model, f: Array, y: Array) -> Model:
 
     The forerunner was made by the same recipe one update earlier and never saw these rows, so its error is an honest
     guess of ``model``'s on the rows to come. Regression: y ~ a + b f. Binary: the shift of the log-odds that makes the
-    mean probability the base rate (the order of rows stays). More classes: nothing.
+    mean probability the base rate (the order of rows stays). Other tasks: nothing.
     """
     share = SHARE[model.needs.network]
     output = model.output.uncorrected()

@@ -19,7 +19,7 @@ from evermodel.core.store import Event
 from evermodel.core.table import Array, Table
 from evermodel.core.training import Epoch
 from evermodel.loop.auto import Recipe
-from evermodel.loop.correct import corrected
+from evermodel.loop.correct import CORRECTED, corrected
 from evermodel.loop.fair_past import past_answers
 from evermodel.loop.judging import earlier_comparisons, last_seen_predictions, pair, trivial_predictions
 from evermodel.loop.prepare import Prepared
@@ -78,7 +78,7 @@ def _made(
     told = dataclasses.replace(context, on_epoch=hear)
     model = told.change(recipe.change, [parent], split, **recipe.settings)
     forerunner = prepared.card.facts.get("finished") and prepared.card.change == recipe.change  # another errs otherwise
-    if recipe.corrected and forerunner:
+    if recipe.corrected and forerunner and model.contract.task in CORRECTED:
         y = prepared.champion.target(prepared.new)
         model = corrected(model, prepared.foretold[corrects], y[corrects])
     return Made(recipe, model, time.monotonic() - began, tuple(curve), time.process_time() - worked)
