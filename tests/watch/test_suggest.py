@@ -42,6 +42,16 @@ def test_the_interval_holds_the_truth_of_all_rows_and_the_plain_mean_does_not():
     assert plain < inside - 20
 
 
+def test_where_few_are_wrong_the_interval_reaches_further_towards_the_middle():
+    """A share near 1 scatters downwards: around itself the interval held the truth too seldom."""
+    for wrong in (6, 194):  # of 200, drawn out of 4,000 with equal chances
+        right = np.r_[np.zeros(wrong), np.ones(200 - wrong)]
+        value, low, high = share_of_all(right, np.full(200, 0.05), 4_000)
+        assert value == pytest.approx(right.mean())
+        assert 0.0 < low < value < high < 1.0
+        assert (low + high) / 2 == pytest.approx(value + (0.5 - value) * 2 / 202)
+
+
 def test_labels_that_come_back_speak_for_the_whole_window(adopted, tmp_path):  # noqa: F811
     frame, to = stream(2000, 60), tmp_path / "ask.csv"
     evermodel.watch("m", frame.drop("y"), suggest=100, to=to, home=adopted)

@@ -21,16 +21,13 @@ def bin_counts(x: Array, edges: Array) -> Array:
     if len(x) > CHUNK:
         parts = [bin_counts(x[i : i + CHUNK], edges) for i in range(0, len(x), CHUNK)]
         return np.asarray(np.sum(parts, axis=0))
-    if len(x) < MANY:
-        return np.bincount(np.searchsorted(edges, x, side="left"), minlength=len(edges) + 1)
-    if len(edges) <= FEW:
+    if len(x) >= MANY and len(edges) <= FEW:
         above = [len(x), *(int(np.count_nonzero(x > e)) for e in edges), 0]
         return -np.diff(above)
-    width = float(edges[-1]) - float(edges[0])
-    scale = CELLS / width if width > 0 else np.inf
-    if not np.isfinite(scale) or not np.isfinite(width):
-        return np.bincount(np.searchsorted(edges, x, side="left"), minlength=len(edges) + 1)
-    return _by_grid(x, edges, scale)
+    width = float(edges[-1]) - float(edges[0]) if len(x) >= MANY else 0.0
+    if width > 0.0 and 0.0 < CELLS / width < np.inf:
+        return _by_grid(x, edges, CELLS / width)
+    return np.bincount(np.searchsorted(edges, x, side="left"), minlength=len(edges) + 1)
 
 
 def _by_grid(x: Array, edges: Array, scale: float) -> Array:

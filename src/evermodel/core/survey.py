@@ -64,7 +64,6 @@ def share_of_all(right: Array, asked: Array, rows: int) -> tuple[float, float, f
     middle = float((w * r).sum() / w.sum())
     scatter = math.sqrt(float((w**2 * (r - middle) ** 2).sum()) * n / (n - 1.0)) / weight.sum()
     reach = t_quantile(0.975, n - 1) * scatter * w[:n].sum() / w.sum()
-    moved = (
-        value + (middle - float(np.average(right[drawn], weights=weight[drawn]))) * weight[drawn].sum() / weight.sum()
-    )
-    return value, max(0.0, min(value, moved - reach)), min(1.0, max(value, moved + reach))
+    asked_for = float(np.average(right[drawn], weights=weight[drawn]))
+    centre = value + (middle - asked_for) * weight[drawn].sum() / weight.sum()
+    return value, max(0.0, min(value, centre - reach)), min(1.0, max(value, centre + reach))

@@ -42,7 +42,7 @@ class Made:
 def make(recipe: Recipe, prepared: Prepared, context: Context) -> Made:
     """The challenger that the judge will see: made without the judged rows, which are only watched."""
     split = dataclasses.replace(prepared.split(), tuning=prepared.judging)
-    return _made(recipe, prepared, prepared.parent, split, context, corrects=~prepared.judged & ~prepared.held)
+    return _made(recipe, prepared, prepared.parent, split, context, corrects=prepared.learnable)
 
 
 def finished(prepared: Prepared, judged: Made, context: Context) -> Made | None:

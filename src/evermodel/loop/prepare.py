@@ -54,6 +54,11 @@ class Prepared:
     def judging(self) -> Table:
         return self.new.rows(self.judged)
 
+    @property
+    def learnable(self) -> Array:
+        """(n,) bool: the new rows that candidates may be trained on."""
+        return ~self.judged & ~self.held
+
     @cached_property
     def foretold(self) -> Array:
         """What the champion, its own correction left out, says of all new rows: asked once, used by each training."""
@@ -62,7 +67,7 @@ class Prepared:
 
     def split(self) -> Split:
         """What candidates may see: nothing that judges."""
-        return Split(self.new.rows(~self.judged & ~self.held), self.kept)
+        return Split(self.new.rows(self.learnable), self.kept)
 
     def whole(self) -> Split:
         """What finishing may see: the judged rows as well."""

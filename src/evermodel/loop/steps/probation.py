@@ -30,9 +30,9 @@ BETTER = 20.0  # and at which the new one has proved itself before its time
 def probation(turn: Turn) -> Turn:
     """Compares losses row by row, with a test that may be looked at with every delivery (core/betting.py).
 
-    Of classes their errors as well, of two classes how they rank: a gain in one must not pay for the others. Worse
-    beyond doubt in any: the former champion serves again, and the rows that the other learnt from are set aside. Better
-    beyond doubt, and nothing speaks against it, or the policy's ``probation`` is over: kept. Nothing happens where
+    Of classes their errors as well, of two classes how they rank. Worse beyond doubt, by the mean of these tests: the
+    former champion serves again, and the rows that the other learnt from are set aside. Better beyond doubt by its
+    loss, and by neither of the others worse, or the policy's ``probation`` is over: kept. Nothing happens where
     somebody has moved the champion.
     """
     on = turn.memory.probation
