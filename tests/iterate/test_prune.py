@@ -10,6 +10,7 @@ from click.testing import CliRunner
 import evermodel
 from evermodel.cli.app import app
 from evermodel.core.errors import AskedWrongly, NoData
+from evermodel.loop.home import open_home
 from tests.loop.conftest import rows
 
 
@@ -127,6 +128,8 @@ def test_a_keras_network_gets_smaller_and_faster(tmp_path):
     assert done.size[1] <= 0.3 * done.size[0]
     assert done.latency[1] < done.latency[0]
     assert evermodel.predict("net", rows(20, 9), version=done.challenger, to=tmp_path / "p.csv", home=home).rows == 20
+    told = [e["number"] for e in open_home(home).card("net", done.challenger).curves]
+    assert len(told) > 1 and told == sorted(set(told)), "several recoveries are one curve, each epoch told once"
 
 
 def test_a_keras_network_in_8_bits_is_smaller_and_is_updated_as_its_twin_in_floats(tmp_path):

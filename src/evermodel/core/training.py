@@ -28,6 +28,20 @@ def of_member(listen: Callable[[Epoch], None], member: str) -> Callable[[Epoch],
     return lambda epoch: listen(replace(epoch, member=member))
 
 
+def counted_on(listen: Callable[[Epoch], None]) -> Callable[[Epoch], None]:
+    """Hears of several trainings, one after another, as of one: where numbers begin anew they go on from the last."""
+    last = before = 0
+
+    def hear(epoch: Epoch) -> None:
+        nonlocal last, before
+        if before + epoch.number <= last:
+            before = last
+        last = before + epoch.number
+        listen(replace(epoch, number=last))
+
+    return hear
+
+
 def ignore_epoch(epoch: Epoch) -> None:
     """Hears of an epoch and does nothing."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 from evermodel.core.change import Context, Split
@@ -13,7 +13,7 @@ from evermodel.core.framework import Weighted
 from evermodel.core.model import Model
 from evermodel.core.output import Output
 from evermodel.core.settings import In
-from evermodel.core.training import Epoch, of_member
+from evermodel.core.training import counted_on, of_member
 from evermodel.updates._blend.phases import BATCH, ROLES, Phase, finishing_phase, training_phase
 
 __all__ = ["blend", "cost"]
@@ -52,7 +52,7 @@ def blend(
     else:
         phases = {r: training_phase(r, data, window=window, half_life=half_life, epochs=epochs) for r in roles}
     made: dict[str, Model] = {}
-    heard = _numbered(ctx.on_epoch)
+    heard = counted_on(ctx.on_epoch)
     for role, phase in phases.items():
         told = dataclasses.replace(ctx, on_epoch=of_member(heard, role), seed=ctx.seed + 1000 * ROLES.index(role))
         before = _before(parent, role)
@@ -143,9 +143,3 @@ def _trained(model: Model, phase: Phase, data: Split, ctx: Context) -> Model:
 def _output(parent: Model) -> Output:
     kind = "value" if parent.contract.task == "regression" else "probability"
     return Output(kind, threshold=parent.output.threshold)  # type: ignore[arg-type]
-
-
-def _numbered(listen: Callable[[Epoch], None]) -> Callable[[Epoch], None]:
-    """Numbers the passes of all members on and on: an epoch is told once."""
-    count = iter(range(1, 1 << 30))
-    return lambda epoch: listen(dataclasses.replace(epoch, number=next(count)))

@@ -19,7 +19,7 @@ from evermodel.core.judgement import Cost
 from evermodel.core.members import scorer, tuning_rows
 from evermodel.core.model import Model
 from evermodel.core.settings import settings_of
-from evermodel.core.training import Epoch, of_member
+from evermodel.core.training import Epoch, counted_on, of_member
 from evermodel.loop.auto import Recipe
 from evermodel.loop.costs import REPEATS as REPEATS_OF_COSTS
 from evermodel.loop.costs import compressed, costs_of
@@ -132,10 +132,11 @@ class Points:
         """One model; of several that answer together, each by itself."""
         told = {**self.settings, **more, "ratio": ratio}
 
-        def hear(epoch: Epoch) -> None:
+        def keep(epoch: Epoch) -> None:
             curve.append(epoch)
             self.context.on_epoch(epoch)
 
+        hear = counted_on(keep)  # each step's recovery begins with its own epoch 1
         context = dataclasses.replace(self.context, on_epoch=hear)
         if not isinstance(self.parent.obj, Ensemble):
             return context.run("pruners", self.way, [self.parent], self.split, **told)
