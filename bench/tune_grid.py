@@ -67,13 +67,11 @@ def trained(kind: str, frame: pl.DataFrame, seed: int):
 
 
 def searched(kind: str, frame: pl.DataFrame, seed: int) -> dict[str, list]:
-    """Both searches' trials on one adopted network."""
-    found = {}
-    with tempfile.TemporaryDirectory() as folder:
-        evermodel.adopt(
-            trained(kind, frame, seed), data=frame, target="digit", name="digits", shuffled=True, home=folder
-        )
-        for tuner in ("grid", "tpe"):
+    """Both searches' trials on one network, adopted for each: else the other began with the grid's winner."""
+    found, deployed = {}, trained(kind, frame, seed)
+    for tuner in ("grid", "tpe"):
+        with tempfile.TemporaryDirectory() as folder:
+            evermodel.adopt(deployed, data=frame, target="digit", name="digits", shuffled=True, home=folder)
             done = evermodel.tune(
                 "digits", space=SPACE, with_=tuner, trials=10_000, seed=seed, warm=False, home=folder, finish=False
             )
