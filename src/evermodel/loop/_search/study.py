@@ -66,7 +66,7 @@ class Study:
         asked.set_user_attr("trial", _written(trial))
         self.study.tell(asked, None if trial.state == "failed" else trial.score, **_state(trial))
 
-    def add(self, trial: Trial) -> None:
+    def add(self, trial: Trial, curve: Any = ()) -> None:
         """A finished trial of a point outside the space."""
         optuna = _optuna()
         inside = trial.values in self.space
@@ -76,7 +76,7 @@ class Study:
         value = None if trial.state == "failed" else trial.score
         frozen = optuna.trial.create_trial(
             state=state, value=value, params=params, distributions=distributions,
-            user_attrs={"trial": _written(trial)},
+            user_attrs={"trial": _written(trial), "curve": [list(p) for p in curve]},
         )  # fmt: skip
         self.study.add_trial(frozen)
 
