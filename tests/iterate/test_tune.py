@@ -50,6 +50,17 @@ def test_the_grid_runs_every_point_in_full_and_racing_finds_the_same_best(adopte
     assert any(t.state == "stopped" for t in raced.trials)
 
 
+def test_a_gain_of_newer_rows_is_not_told_as_the_search_s(adopted, tmp_path):
+    done = evermodel.tune("m", rows(1500, 3, angle=1.2), space={"learning_rate": [0.000001, 0.1]}, home=adopted)
+    assert done.decision == "promote" and done.best == done.incumbent and done.unbeaten
+    assert done.reasons[-1].startswith("None of 1 other points beat the hyperparameters in service")
+    evermodel.report("m", done.challenger, to=tmp_path / "r.html", home=adopted)
+    assert "No point that was searched beat the hyperparameters" in (tmp_path / "r.html").read_text()
+    better = evermodel.tune("m", rows(1500, 4, angle=1.2), space={"rounds": [1, 60]}, home=adopted)
+    assert dict(better.best) != dict(better.incumbent)
+    assert not better.unbeaten and not any("None of" in r for r in better.reasons)
+
+
 def test_a_second_search_begins_where_the_first_ended(adopted):
     first = evermodel.tune("m", rows(1200, 3, angle=0.9), trials=8, home=adopted)
     second = evermodel.tune("m", rows(1200, 4, angle=0.9), trials=8, home=adopted)

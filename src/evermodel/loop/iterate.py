@@ -19,7 +19,7 @@ from evermodel.loop.home import champion_of, open_home
 from evermodel.loop.memory import read_memory
 from evermodel.loop.prune import prune
 from evermodel.loop.results import Shown, Updated
-from evermodel.loop.tune import tune
+from evermodel.loop.tune import Tuned, tune
 from evermodel.loop.versions import load_version
 
 Goal = Literal["better", "faster", "smaller"]
@@ -138,6 +138,8 @@ def _tried(store: Store, name: str, room: str, work: Callable[[Any], Updated], r
         return Step(room, "skipped", None, says=error.message, seconds=time.monotonic() - began)
     score = done.scores["new"][done.metric]
     says = _decisive(store.card(name, done.challenger).verdict) if done.challenger else ""
+    if isinstance(done, Tuned) and done.unbeaten:
+        says = f"same hyperparameters, newer rows; {says}"
     return Step(room, done.decision, done.challenger, done.metric, score.champion, score.challenger, says, done.seconds)
 
 

@@ -37,6 +37,7 @@ from evermodel.loop.prepare import Prepared, prepare
 from evermodel.loop.results import Updated
 from evermodel.loop.scoring import check_metric
 
+UNBEATEN = "None of {} other points beat the hyperparameters in service: it was trained with these on newer rows."
 TRIALS = 30
 PATIENCE = 1_000_000  # trials, where a time is what bounds the search
 
@@ -51,6 +52,11 @@ class Tuned(Updated):
     epochs: int = 0  # trained by all trials, over all folds
     space: Mapping[str, Any] = field(default_factory=dict)
     importances: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def unbeaten(self) -> bool:
+        """No other point beat the hyperparameters in service."""
+        return bool(self.best) and dict(self.best) == dict(self.incumbent)
 
     def lines(self) -> list[str]:
         stopped = sum(t.state == "stopped" for t in self.trials)
@@ -212,6 +218,7 @@ def _judged(
     def dressed(updated: Updated) -> Tuned:
         fields = fields_of(updated)
         fields["training_seconds"] += sum(t.seconds for t in found.trials)
+        fields["reasons"] = (*fields["reasons"], *_unbeaten(found))
         return Tuned(
             **fields, trials=found.trials, best=dict(found.best.values), incumbent=dict(found.incumbent.values),
             epochs=found.epochs, space=space.as_json(), importances=found.importances,
@@ -220,6 +227,12 @@ def _judged(
     asked = Asked("tune", {k: v for k, v in found.best.values.items() if k in TOLD}, "better", metric, margin)
     result = challenge(store, prepared, made, asked, context, finish=finish, dressed=dressed)
     return dataclasses.replace(result, seconds=time.monotonic() - began)
+
+
+def _unbeaten(found: Found) -> tuple[str, ...]:
+    """A gain is then the newer rows' and not the search's: to be said before anybody thanks it."""
+    others = sum(t.state != "failed" and t.number != found.incumbent.number for t in found.trials)
+    return (UNBEATEN.format(others),) if found.best.number == found.incumbent.number and others else ()
 
 
 def _shown(value: Value) -> str:

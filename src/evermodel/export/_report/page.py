@@ -165,7 +165,12 @@ def _notes(found: Known) -> list[str]:
             "Scores are of the judged model. The version stored is the same recipe finished: trained once more with "
             "the judged rows included."
         )
-    again = (card.facts.get("result") or {}).get("second_look")
+    result: Mapping[str, Any] = card.facts.get("result") or {}
+    if result.get("best") and result["best"] == result.get("incumbent"):
+        notes.append(
+            "No point that was searched beat the hyperparameters in service: it was trained with them on newer rows."
+        )
+    again = result.get("second_look")
     if again and again["promoted"]:
         notes.append(f"Held at first as {again['version']}, and judged again on the rows of both updates together.")
     elif again:
