@@ -8,8 +8,8 @@ maintain`` runs once a week with a policy of a few words: ``check`` a week, ``up
 size of files). Beside it: never updated; the calendar (refit on all that was delivered, every four weeks, without a
 judge; under the same faults, and without any); an oracle (refit on all rows of the past every week, labels at once, no
 faults). Scores are on each week's true rows, in points, mean of four-week stretches. Compute: processor seconds of
-training, and of everything. Wrong promotions that stay: in the four weeks after it, and again in the four after those,
-what serves is beyond doubt more than a point worse than what it replaced.
+training, and of everything. Wrong promotions that stay: in the four weeks after it the new version, and in the four
+after those what served in each of them, is beyond doubt more than a point worse than what it replaced.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ def maintained(year: Year, faults: dict[int, Fault], seed: int, every: str) -> N
         **year.stream.adopting,
     )  # fmt: skip
     now = [START]
-    policy = {**POLICY, "update": every, "data": str(year.folder / "rows"), "labels": str(year.folder / "labels")}
+    policy = {**POLICY, "update": every, "metric": year.stream.metric}
+    policy |= {"data": str(year.folder / "rows"), "labels": str(year.folder / "labels")}
     with clocks.by(lambda: now[0]):
         evermodel.policy("m", policy, home=year.home)
     for week in range(len(year.weeks)):
@@ -238,18 +239,21 @@ def wrong_that_stay(year: Year) -> tuple[int, int, list[str]]:
         if week + 2 * STRETCH > len(year.weeks):
             continue
         now, later = range(week, week + STRETCH), range(week + STRETCH, week + 2 * STRETCH)
-        lost = shown_gain(year, model(before), model(after), now)
-        still = shown_gain(year, model(before), model(year.served[week + STRETCH]), later)
+        lost = shown_gain(year, [(w, model(before), model(after)) for w in now])
+        still = shown_gain(year, [(w, model(before), model(year.served[w])) for w in later])
         if lost < -1.0:
             told.append(f"week {week}: {before} -> {after} at most {lost:+.2f} in four weeks, {still:+.2f} in the next")
         wrong += lost < -1.0 and still < -1.0
     return promotions, wrong, told
 
 
-def shown_gain(year: Year, before: Model, after: Model, weeks: range) -> float:
-    """The most that ``after`` may have gained, in points: the upper end of a 98 % interval, rows of a day together."""
-    y, p, q = (np.concatenate(x) for x in zip(*((*answers(year, before, w), answers(year, after, w)[1]) for w in weeks),
-                                                strict=True))  # fmt: skip
+def shown_gain(year: Year, weeks: list[tuple[int, Model, Model]]) -> float:
+    """The most that may have been gained, in points, over weeks of (number, model before, model after).
+
+    The upper end of a 98 % interval, rows of a day together.
+    """
+    both = [(*answers(year, before, w), answers(year, after, w)[1]) for w, before, after in weeks]
+    y, p, q = (np.concatenate(part) for part in zip(*both, strict=True))
     rows = PairedRows(y, p, q, groups=np.arange(len(y)) * 7 * len(weeks) // len(y))
     return 100.0 * compare(year.stream.metric, rows, confidence=0.98).gain_high
 

@@ -256,6 +256,34 @@ def test_probation_counts_errors_and_ranking_as_well(place, errs, ranks):
         assert after.rows == 400 and len(after.errs) == len(after.ranks) == len(STAKES), "both are bet on"
 
 
+@pytest.mark.parametrize(("metric", "back"), [("", False), ("accuracy", True), ("auc", False), ("log_loss", False)])
+def test_probation_goes_by_the_metric_of_the_policy(place, metric, back):
+    """More errors, enough to tell by themselves and not enough beside two tests that see nothing."""
+    place.police(check="day", update="month", metric=metric)
+    evermodel.update("m", rows(450, 70), with_="leaf_refit", settings={"decay": 1.0}, home=place.home)
+    again = place.store.cards("m")[-1].version
+    if place.champion != again:
+        evermodel.promote("m", again, home=place.home)
+    place.maintain()
+    memory, digest = read(place.store, "m")
+    until, some = place.now.timestamp() + 30 * 86_400, np.log(28.0)
+    on = Probation(again, "v1", until, block=1, errs=(some,) * len(STAKES), ranks=(0.0,) * len(STAKES))
+    kept = keep(place.store, Remembered(deliveries=memory.deliveries, probation=on))
+    place.store.point("m", [Move("maintenance", kept, digest)], [])
+    place.deliver("next.csv", 400)
+    place.maintain(days=1)
+    assert (place.champion == "v1") == back
+
+
+def test_the_metric_of_the_policy_decides(place):
+    place.police(every="week", metric="brier")
+    place.deliver("a.csv", 600, angle=0.8)
+    (update,) = of(place.maintain(days=7), "update")
+    assert any("Brier" in w for w in update.said), update.said
+    event = next(e for e in reversed(place.store.log("m")) if e.facts.get("version") == update.facts["version"])
+    assert event.facts["evidence"]["metric"] == "brier"
+
+
 def test_probation_is_over_and_the_new_one_is_kept(place):
     place.police(every="week", probation="7 days")
     place.deliver("a.csv", 600, angle=0.8)

@@ -77,6 +77,16 @@ def test_a_file_that_is_wrong_changes_nothing(place, tmp_path, text, says):
     assert place.store.at("m", "policy") is None
 
 
+@pytest.mark.parametrize(
+    ("metric", "says"), [("accurcy", "Did you mean 'accuracy'"), ("rmse", "no metric of a binary")]
+)
+def test_a_metric_that_cannot_decide_is_refused(place, metric, says):
+    with pytest.raises(AskedWrongly) as found:
+        place.police(metric=metric)
+    assert says in str(found.value)
+    assert place.store.at("m", "policy") is None
+
+
 def test_a_policy_without_rows_or_model_is_refused(place):
     with pytest.raises(BadSetting, match="needs data"):
         evermodel.policy("m", {"every": "day"}, home=place.home)

@@ -38,6 +38,7 @@ class Policy:
     update: str = "week"
     time_zone: str = "UTC"
     triggers: tuple[str, ...] = TRIGGERS
+    metric: str = ""  # the metric that decides; else auc, accuracy or r2 by task
     min_rows: int = 200  # labelled rows below which no update is tried
     rows: int = 0  # new labelled rows that call for an update by themselves; 0: no number does
     age: str = "90 days"  # after so long, a full training even if nothing asks for one

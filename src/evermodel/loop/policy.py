@@ -17,6 +17,8 @@ from evermodel.loop._maintain.planning import ALIAS, policy_of
 from evermodel.loop._maintain.told import ways
 from evermodel.loop.home import champion_of, event, open_home
 from evermodel.loop.results import Shown
+from evermodel.loop.scoring import check_metric
+from evermodel.loop.versions import load_version
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def policy(
         $ evermodel policy churn --set data=incoming --set every=week
     """
     store = open_home(home)
-    champion_of(store, name)
+    champion = champion_of(store, name)
     digest = store.at(name, ALIAS)
     now, since = policy_of(store, name) if digest else (Policy(), clock.moment().replace(microsecond=0))
     if not settings and file is None:
@@ -65,6 +67,8 @@ def policy(
     if not new.data:
         raise BadSetting("A policy needs data: where the rows are.", "--set data=FOLDER, a glob, a file or an SQL URL.")
     _check_steps(new)
+    if new.metric and new.metric != now.metric:
+        check_metric(new.metric, load_version(store, champion).contract.task)
     ways(new)
     keys = tuple(f.name for f in dataclasses.fields(Policy) if getattr(new, f.name) != getattr(now, f.name))
     staged = store.stage() / "policy.json"

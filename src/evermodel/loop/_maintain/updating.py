@@ -61,14 +61,15 @@ def _made(turn: Turn, chosen: Way) -> Turn | None:
     home: Any = fenced(turn.store, turn.job, ending)
     rows = get_rows(turn.store, turn.memory.ready)
     rows = rows.drop([c for c in (turn.policy.id,) if c in rows.columns and c not in _inputs(turn)])
+    metric = turn.policy.metric or None
     turn.progress(f"{chosen.name} update on {rows.height:,} rows")
     if chosen.name == "tune":
         from evermodel.loop.tune import tune
 
         left = turn.policy.budget - turn.memory.spent.get(month_of(turn.now), 0.0)
-        tune(turn.name, rows, trials=TRIALS, budget=max(1.0, left), home=home)
+        tune(turn.name, rows, trials=TRIALS, budget=max(1.0, left), metric=metric, home=home)
     else:
-        update(turn.name, rows, with_=chosen.name, home=home)
+        update(turn.name, rows, with_=chosen.name, metric=metric, home=home)
     return None
 
 

@@ -30,10 +30,10 @@ BETTER = 20.0  # and at which the new one has proved itself before its time
 def probation(turn: Turn) -> Turn:
     """Compares losses row by row, with a test that may be looked at with every delivery (core/betting.py).
 
-    Of classes their errors as well, of two classes how they rank. Worse beyond doubt, by the mean of these tests: the
-    former champion serves again, and the rows that the other learnt from are set aside. Better beyond doubt by its
-    loss, and by neither of the others worse, or the policy's ``probation`` is over: kept. Nothing happens where
-    somebody has moved the champion.
+    Of classes their errors as well, of two classes how they rank. Worse beyond doubt, by the test of the policy's
+    ``metric`` or the mean of all: the former champion serves again, and the rows that the other learnt from are set
+    aside. Better beyond doubt by its loss, and by neither of the others worse, or the policy's ``probation`` is over:
+    kept. Nothing happens where somebody has moved the champion.
     """
     on = turn.memory.probation
     if on is None:
@@ -43,7 +43,7 @@ def probation(turn: Turn) -> Turn:
     turn, on = _compared(turn, on)
     turn = turn.remembering(probation=on)
     others = [e_value(wealth) for wealth in (on.errs, on.ranks) if wealth]
-    worse = float(np.mean([e_value(on.worse), *others]))  # a mean of such tests is such a test
+    worse = _worse(on, turn.policy.metric)
     better = e_value(on.better) if max(others, default=1.0) <= 1.0 else 1.0
     if worse >= WORSE:
         return _back(turn, on, worse)
@@ -53,6 +53,14 @@ def probation(turn: Turn) -> Turn:
         kept = turn.remembering(probation=None).happened("kept", version=on.version, was=on.former, reasons=[words])
         return kept.saying(words)
     return turn
+
+
+def _worse(on: Probation, metric: str) -> float:
+    """The e-value of "worse by ``metric``"; where the policy names none that is bet on, of "worse" by all together."""
+    own = {"accuracy": on.errs, "auc": on.ranks}.get(metric)
+    if own:
+        return e_value(own)
+    return float(np.mean([e_value(w) for w in (on.worse, on.errs, on.ranks) if w] or [1.0]))  # is such a test too
 
 
 def _compared(turn: Turn, on: Probation) -> tuple[Turn, Probation]:

@@ -25,7 +25,7 @@ def score(turn: Turn) -> Turn:
         return turn
     card = champion_of(turn.store, turn.name)
     model = load_version(turn.store, card)
-    metric = DEFAULT_METRIC[model.contract.task]
+    metric = turn.policy.metric or DEFAULT_METRIC[model.contract.task]
     frame = pl.concat(turn.fresh, how="diagonal_relaxed").lazy()
     try:
         found = difference(model.contract, frame)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from evermodel.core import plugs
 from evermodel.core.comparing import DEFAULT_METRIC
 from evermodel.core.job import Job
 from evermodel.core.monitoring import Alarm, Monitored
@@ -96,18 +97,18 @@ def age(seen: Seen) -> Iterator[str]:
 def cost(seen: Seen) -> Iterator[str]:
     """What is lost while nothing is done, against what training costs."""
     policy, (then, now) = seen.turn.policy, seen.turn.memory.judged
-    lost = 100.0 * (then - now)
+    metric = policy.metric or metric_of(champion_of(seen.turn.store, seen.turn.name).scores)
+    lost = 100.0 * (then - now) * (1 if not policy.metric or plugs.module("metrics", metric).HIGHER_IS_BETTER else -1)
     if not policy.point_value or not lost > 0:
         return
     days = policy.seconds("horizon") / DAY
     volume = policy.volume or watched_volume(seen.monitored)
     worth = RECOVERED * lost * policy.point_value * volume / 1_000 * days
-    model = champion_of(seen.turn.store, seen.turn.name)
     seconds = max(seen.turn.memory.rates.values(), default=0.0) * max(seen.turn.memory.rows_ready, 1)
     price = seconds * policy.second_cost
     if worth > price:
         yield (
-            f"{lost:.1f} points of {metric_of(model.scores)} lost; winning half back is worth {worth:,.2f} over "
+            f"{lost:.1f} points of {metric} lost; winning half back is worth {worth:,.2f} over "
             f"{days:.0f} days ({volume:,.0f} predictions a day), an update costs {price:,.2f}"
         )
 
