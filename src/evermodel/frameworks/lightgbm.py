@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,14 @@ class Boosted:
     """
 
     booster: Any  # lightgbm.Booster
-    native: Native
     classes: tuple[Any, ...] | None
     rounds: int
+    given: Native | None = None  # what it was read from
+
+    @cached_property
+    def native(self) -> Native:
+        """Its file in pieces; written when first asked for, since most challengers are never saved."""
+        return self.given or parse(self.booster.model_to_string().encode(), ours=True)
 
 
 def owns(obj: Any) -> bool:
@@ -65,7 +71,7 @@ def read(path: Path, *, trust: bool = False, factory: str | None = None) -> Any:
     if path.suffix in SUFFIXES_OF_PICKLES:
         return unpickled(path, owns, trust=trust, wanted="a LightGBM model", instead="use Booster.save_model('m.txt')")
     native = parse(path.read_bytes(), path.name)
-    return Boosted(_booster(to_text(native)), native, None, native.rounds)
+    return Boosted(_booster(to_text(native)), None, native.rounds, native)
 
 
 def taken(obj: Any) -> Any:
@@ -108,7 +114,7 @@ def needs(obj: Any) -> Needs:
 def predict(obj: Any, x: Any) -> Array:
     """(n,) probabilities of class 1 or values, (n, k) probabilities; ``x`` (n, d) with categories as codes."""
     boosted = _boosted(obj)
-    _check_width(boosted.native, x)
+    _check_width(boosted.booster.num_feature(), x)
     return np.asarray(boosted.booster.predict(np.asarray(x), validate_features=False))
 
 
@@ -121,7 +127,7 @@ def fit(obj: Any, x: Any, y: Array, training: Training, *, fresh: bool) -> Any:
     parent, x = _boosted(obj), np.asarray(x)
     told = parameters(parent.native, parent.booster.params, training, y, x.shape[1])
     if not fresh:
-        _check_width(parent.native, x)
+        _check_width(parent.native.width, x)
         if told.get("num_class", 1) != parent.native.trees_per_round:
             raise BadSetting("LightGBM cannot go on with classes that the booster never saw.", "Use --with refit.")
     rounds = training.epochs or (parent.rounds if fresh else max(1, round(FURTHER * parent.rounds)))
@@ -133,13 +139,14 @@ def fit(obj: Any, x: Any, y: Array, training: Training, *, fresh: bool) -> Any:
 def refit_leaves(obj: Any, x: Any, y: Array, *, decay: float) -> Any:
     """The same trees, each leaf ``decay`` of its old value and the rest learnt on ``x``, ``y``. One pass over x."""
     parent, x = _boosted(obj), np.asarray(x)
-    _check_width(parent.native, x)
+    _check_width(parent.native.width, x)
     if class_count(parent.native, Training(), y) > max(parent.native.trees_per_round, 2):
         raise BadSetting("Leaves cannot be learnt for classes that the booster never saw.", "Use --with refit.")
     copy = _booster(to_text(parent.native))
     copy.params = parameters(parent.native, copy.params, Training(), y, x.shape[1])
     renewed = _tried(lambda: copy.refit(x, y, decay_rate=decay, validate_features=False))
-    return _from_text(_text(renewed, parent.native), parent.classes, parent.rounds, ours=True)
+    renewed.pandas_categorical = [list(table) for table in parent.native.categories] or None
+    return Boosted(renewed, parent.classes, parent.rounds)
 
 
 def rounds(obj: Any) -> int:
@@ -174,7 +181,7 @@ def with_hyperparameters(obj: Any, values: Values) -> Any:
     parent = _boosted(obj)
     copy = _booster(to_text(parent.native))
     copy.params = tuning.overridden(parent.booster.params, values)
-    return dataclasses.replace(parent, booster=copy, rounds=int(values.get("rounds", parent.rounds)))
+    return Boosted(copy, parent.classes, int(values.get("rounds", parent.rounds)), parent.native)
 
 
 def combined(objs: Sequence[Any], shares: Sequence[float]) -> Any:
@@ -222,7 +229,7 @@ def _boosted(obj: Any) -> Boosted:
 
 def _from_text(data: bytes, classes: tuple[Any, ...] | None, rounds: int | None, *, ours: bool = False) -> Boosted:
     native = parse(data, ours=ours)
-    return Boosted(_booster(data.decode()), native, classes, native.rounds if rounds is None else rounds)
+    return Boosted(_booster(data.decode()), classes, native.rounds if rounds is None else rounds, native)
 
 
 def _text(booster: Any, parent: Native) -> bytes:
@@ -246,9 +253,9 @@ def _tried(train: Callable[[], Any]) -> Any:
         raise BadData(f"LightGBM cannot train on these rows ({error}).") from None
 
 
-def _check_width(native: Native, x: Any) -> None:
-    if np.ndim(x) != 2 or np.shape(x)[1] != native.width:
-        raise BadData(f"The booster expects rows of {native.width} columns. Got an array of shape {np.shape(x)}.")
+def _check_width(width: int, x: Any) -> None:
+    if np.ndim(x) != 2 or np.shape(x)[1] != width:
+        raise BadData(f"The booster expects rows of {width} columns. Got an array of shape {np.shape(x)}.")
 
 
 def _put(at: Path, text: str) -> None:

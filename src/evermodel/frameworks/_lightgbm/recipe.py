@@ -19,7 +19,7 @@ REGRESSION = (
     "regression", "regression_l1", "huber", "fair", "poisson", "quantile", "mape", "gamma", "tweedie",
 )  # fmt: skip
 # Taken over from the file. Anything that names a file, a machine or a device is not: the file is a stranger's.
-KEPT = """
+_KEPT = """
 boosting data_sample_strategy learning_rate num_leaves max_depth min_data_in_leaf min_sum_hessian_in_leaf
 bagging_fraction pos_bagging_fraction neg_bagging_fraction bagging_freq feature_fraction feature_fraction_bynode
 extra_trees max_delta_step lambda_l1 lambda_l2 linear_lambda min_gain_to_split drop_rate max_drop skip_drop
@@ -30,6 +30,7 @@ zero_as_missing is_unbalance scale_pos_weight sigmoid boost_from_average reg_sqr
 poisson_max_delta_step tweedie_variance_power use_quantized_grad num_grad_quant_bins quant_train_renew_leaf
 stochastic_rounding
 """
+KEPT = frozenset(_KEPT.split())
 PER_COLUMN = ("monotone_constraints", "feature_contri", "interaction_constraints")
 METRICS = {"binary": ["binary_logloss", "binary_error"], "multiclass": ["multi_logloss", "multi_error"]}
 
@@ -51,7 +52,7 @@ def task_of(model: Native) -> Task:
 def parameters(model: Native, known: Mapping[str, Any], training: Training, y: Array, width: int) -> dict[str, Any]:
     """What lightgbm.train is given: the parameters ``known`` of the deployed model, and what ``training`` overrides."""
     task = task_of(model)
-    kept: dict[str, Any] = {k: v for k, v in known.items() if k in KEPT.split() and v not in ("", [], None)}
+    kept: dict[str, Any] = {k: v for k, v in known.items() if k in KEPT and v not in ("", [], None)}
     if width != model.width:
         kept = {k: v for k, v in kept.items() if k not in PER_COLUMN}
     objective, classes = model.objective, class_count(model, training, y)

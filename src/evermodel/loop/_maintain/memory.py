@@ -61,6 +61,26 @@ class Probation:
 
 
 @dataclass(frozen=True)
+class Owed:
+    """A loss that an alarm told of and an update answered, until half of it is won back."""
+
+    before: float  # score of the champion when promoted
+    after: float  # and when the alarm was answered
+    way: str  # the heaviest way that was tried
+    known: int  # rows known before it
+    tried: int = 0  # rows known when a full training last tried
+    short: bool = False  # rows labelled since say that less than half was won back
+
+    def won(self, score: float) -> float:
+        """The share of the loss that a later score wins back; of scores of any direction."""
+        return (score - self.after) / (self.before - self.after) if self.before != self.after else 1.0
+
+    def again(self, known: int) -> bool:
+        """Whether rows have come that tell a full training more: twice as many as when it last tried."""
+        return not self.tried or known - self.known >= 2 * (self.tried - self.known)
+
+
+@dataclass(frozen=True)
 class Remembered:
     """All of it. ``spent``: "2026-11" -> compute seconds. ``rates``: way -> compute seconds a row, of the last time."""
 
@@ -80,6 +100,7 @@ class Remembered:
     answered: Mapping[str, str] = field(default_factory=dict)  # alarm -> the way it was last answered by
     starved: bool = False  # the last update found too few labelled rows
     judged: tuple[float, float] = (0.0, 0.0)  # score of the champion when promoted, and of late
+    owed: Owed | None = None
 
     @property
     def rows_ready(self) -> int:
@@ -139,4 +160,5 @@ def _from_json(raw: dict[str, Any]) -> Remembered:
         p = raw["probation"]
         raw["probation"] = Probation(**{**p, **{k: tuple(p.get(k, ())) for k in ("worse", "better", "errs", "ranks")}})
     raw["gains"], raw["judged"] = tuple(raw["gains"]), (raw["judged"][0], raw["judged"][1])
+    raw["owed"] = Owed(**raw["owed"]) if raw.get("owed") else None
     return Remembered(**raw)

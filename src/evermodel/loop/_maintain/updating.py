@@ -16,7 +16,7 @@ from evermodel.core.job import Done
 from evermodel.core.spans import bytes_of
 from evermodel.core.store import Card, Event, Move
 from evermodel.loop._maintain.fenced import fenced
-from evermodel.loop._maintain.memory import ALIAS, Delivery, Probation, Remembered, get_rows, keep
+from evermodel.loop._maintain.memory import ALIAS, Delivery, Owed, Probation, Remembered, get_rows, keep
 from evermodel.loop._maintain.turn import Turn
 from evermodel.loop._maintain.way import TRIALS, Way, way
 from evermodel.loop.costs import costs_of
@@ -136,27 +136,39 @@ class Ends:
 
     def _after(self, memory: Remembered, verdict: Event, seconds: float) -> Remembered:
         turn, known = self.turn, sum(b.n_rows for b in read_memory(self.turn.store, self.turn.name).blocks)
-        rows = memory.rows_ready if self.way.name == "light" else known + memory.rows_ready
+        ready = memory.rows_ready
+        rows = ready if self.way.name == "light" else known + ready
         home: Any = turn.store
-        alarms = {key(a): _heavier(memory, key(a), self.way.name) for a in status(turn.name, home=home).open}
+        opened = status(turn.name, home=home).open
+        alarms = {key(a): _heavier(memory.answered.get(key(a)), self.way.name) for a in opened}
         memory = memory.heavier(month_of(turn.now), seconds)
         memory = dataclasses.replace(
             memory, ready=(), updated=turn.now, starved=False, answered=alarms,
             rates={**memory.rates, self.way.name: seconds / max(rows, 1)},
         )  # fmt: skip
-        if self.way.name == "light":
-            return memory
         gain = verdict.facts.get("evidence", {})
         sign = 1.0 if gain.get("higher_is_better", True) else -1.0
+        lost = any(a.name == "quality" for a in opened) and sign * (memory.judged[0] - memory.judged[1]) > 0
+        memory = dataclasses.replace(memory, owed=owed(memory, self.way.name, known, ready, lost))
+        if self.way.name == "light":
+            return memory
         won = 100.0 * sign * float(gain.get("difference") or 0.0)
         gains = (*memory.gains, won) if math.isfinite(won) else memory.gains
         return dataclasses.replace(memory, full=turn.now, full_rows=rows, gains=gains[-12:])
 
 
-def _heavier(memory: Remembered, alarm: str, way: str) -> str:
+def _heavier(before: str | None, way: str) -> str:
     """The heaviest way by which an alarm was answered so far."""
-    before = memory.answered.get(alarm, way)
-    return max(before, way, key=("light", "lean", "tune").index)
+    return max(before or way, way, key=("light", "lean", "tune").index)
+
+
+def owed(memory: Remembered, way: str, known: int, ready: int, lost: bool) -> Owed | None:
+    """What is to be won back after an update by ``way`` on ``ready`` rows more than ``known``."""
+    tried = 0 if way == "light" else known + ready
+    if memory.owed is not None:
+        heaviest = _heavier(memory.owed.way, way)
+        return dataclasses.replace(memory.owed, way=heaviest, tried=tried or memory.owed.tried, short=False)
+    return Owed(*memory.judged, way, known, tried) if lost else None
 
 
 def against_policy(turn: Turn, version: str, facts: Mapping[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -17,6 +18,7 @@ from evermodel.loop.home import champion_of
 from evermodel.loop.versions import load_version
 
 __all__ = ["score"]
+RECOVERED = 0.5  # share of a loss at which it is over
 
 
 def score(turn: Turn) -> Turn:
@@ -40,4 +42,15 @@ def score(turn: Turn) -> Turn:
     if then is None or not math.isfinite(value):
         return turn
     words = f"{card.version} scores {metric} {value:.4f} on {len(rows):,} newly labelled rows"
-    return turn.remembering(judged=(float(then), value)).saying(f"{words}, {float(then):.4f} when promoted")
+    turn = turn.remembering(judged=(float(then), value)).saying(f"{words}, {float(then):.4f} when promoted")
+    return _settled(turn, metric, value)
+
+
+def _settled(turn: Turn, metric: str, value: float) -> Turn:
+    """Whether what an alarm told of is won back. A new version's alarms begin at its own level: they cannot tell."""
+    owed = turn.memory.owed
+    if owed is None or not turn.now > turn.memory.updated:
+        return turn
+    if owed.won(value) >= RECOVERED:
+        return turn.remembering(owed=None).saying(f"won back: {metric} was {owed.after:.4f}, {owed.before:.4f} before")
+    return turn.remembering(owed=dataclasses.replace(owed, short=True))

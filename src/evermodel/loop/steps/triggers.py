@@ -11,9 +11,11 @@ from evermodel.core import plugs
 from evermodel.core.comparing import DEFAULT_METRIC
 from evermodel.core.job import Job
 from evermodel.core.monitoring import Alarm, Monitored
-from evermodel.loop._maintain.memory import shrinks
+from evermodel.loop._maintain.memory import Owed, shrinks
+from evermodel.loop._maintain.planning import policy_of
 from evermodel.loop._maintain.turn import Turn
 from evermodel.loop.home import champion_of
+from evermodel.loop.memory import read_memory
 from evermodel.loop.watching import status
 
 __all__ = ["triggers"]
@@ -63,11 +65,22 @@ def quality(seen: Seen) -> Iterator[str]:
     for alarm in seen.alarms("quality"):
         yield f"the model errs more since {alarm.since} ({alarm.cause}; e-value {alarm.evidence:.3g})"
     memory = seen.turn.memory
-    heavier = {"light": "a light update", "lean": "a full training" if shrinks(memory.gains) else ""}
+    heavier = {"light": "a light update", "lean": "a full training" if shrinks(memory.gains) else "", "tune": ""}
     for alarm in seen.monitored.open:
         after = heavier.get(memory.answered.get(key(alarm), ""), "")
         if alarm.name == "quality" and after and seen.turn.now > memory.updated:
             yield f"the alarm of {alarm.subject} since {alarm.since} is still open after {after}"
+    if memory.owed is not None and memory.owed.short:
+        yield from unpaid(seen, memory.owed, heavier[memory.owed.way])
+
+
+def unpaid(seen: Seen, owed: Owed, after: str) -> Iterator[str]:
+    """A new version's alarms begin at its own level, however low: what was lost is held against what came back."""
+    known = sum(b.n_rows for b in read_memory(seen.turn.store, seen.turn.name).blocks) + seen.turn.memory.rows_ready
+    after = after or ("a full training" if owed.way != "light" and owed.again(known) else "")
+    if after:
+        now = seen.turn.memory.judged[1]
+        yield f"a loss from {owed.before:.4f} to {owed.after:.4f} is still open after {after}: {now:.4f}"
 
 
 def drift(seen: Seen) -> Iterator[str]:
@@ -89,8 +102,9 @@ def labels(seen: Seen) -> Iterator[str]:
 
 
 def age(seen: Seen) -> Iterator[str]:
-    last = seen.turn.memory.full
-    if last and seen.turn.now - last > seen.turn.policy.seconds("age"):
+    """Where maintenance never trained in full, the model is at least as old as its policy."""
+    last = seen.turn.memory.full or policy_of(seen.turn.store, seen.turn.name)[1].timestamp()
+    if seen.turn.now - last > seen.turn.policy.seconds("age"):
         yield f"the last full training is {(seen.turn.now - last) / DAY:.0f} days old"
 
 
