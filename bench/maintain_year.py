@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import json
 import os
 import random
 import resource
@@ -27,6 +26,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -54,7 +54,7 @@ from evermodel.loop.versions import load_version
 
 START = dt.datetime(2026, 1, 5, 6, tzinfo=dt.UTC)
 STRETCH = 4  # weeks: the calendar's month, and what scores are taken over
-POLICY = {"check": "week", "update": "4 weeks", "growth": 3, "id": "row_id"}
+POLICY = {"check": "week", "update": "4 weeks", "growth": 3, "age": "120 days", "id": "row_id"}
 
 
 @dataclass
@@ -287,7 +287,7 @@ def run(name: str, given: argparse.Namespace) -> dict[str, float]:
             "oracle": unknown if given.quick else mean_of(year, oracle),
             "maintained": ours, "training": training, "calendar training": seconds, "update jobs": updates,
             "everything": spent, "promotions": promotions, "wrong": wrong,
-            "ways": json.dumps({w: sum(j.outcome.get("way") == w for j in jobs) for w in ("light", "lean", "tune")}),
+            "ways": ", ".join(told_way(w, [j.outcome for j in jobs]) for w in ("light", "lean", "tune")),
             "remembered": sum(read(store, "m")[0].spent.values()),
         }  # fmt: skip
         if given.why:
@@ -298,6 +298,11 @@ def run(name: str, given: argparse.Namespace) -> dict[str, float]:
         unfinished = [j for j in jobs if j.state in ("due", "running")]
         assert not unfinished, unfinished
         return found
+
+
+def told_way(way: str, outcomes: list[dict[str, Any]]) -> str:
+    spent = [o.get("training_seconds") or 0.0 for o in outcomes if o.get("way") == way]
+    return f"{len(spent)} {way} {sum(spent):.2f} s"
 
 
 def shown(name: str, f: dict[str, float]) -> int:
