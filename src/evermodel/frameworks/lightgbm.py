@@ -47,6 +47,11 @@ class Boosted:
         """Its file in pieces; written when first asked for, since most challengers are never saved."""
         return self.given or parse(self.booster.model_to_string().encode(), ours=True)
 
+    @cached_property
+    def head(self) -> Native:
+        """Its file with the first trees only: all else is there, and is written a hundred times as fast."""
+        return self.given or parse(self.booster.model_to_string(num_iteration=1).encode(), ours=True)
+
 
 def owns(obj: Any) -> bool:
     return isinstance(obj, Boosted) or any(t.__module__.split(".")[0] == "lightgbm" for t in type(obj).__mro__)
@@ -98,15 +103,15 @@ def load(at: Path) -> Any:
 
 def needs(obj: Any) -> Needs:
     boosted = _boosted(obj)
-    native, task = boosted.native, task_of(boosted.native)
-    named = native.names != [f"Column_{i}" for i in range(native.width)]
+    head, task = boosted.head, task_of(boosted.head)
+    named = head.names != [f"Column_{i}" for i in range(head.width)]
     return Needs(
-        shape=(native.width,),
-        names=tuple(native.names) if named else None,
-        categories=tuple(tuple(map(str, table)) for table in native.categories),
+        shape=(head.width,),
+        names=tuple(head.names) if named else None,
+        categories=tuple(tuple(map(str, table)) for table in head.categories),
         task=task,
         classes=boosted.classes,
-        outputs=native.trees_per_round,
+        outputs=head.trees_per_round,
         output="value" if task == "regression" else "probability",
     )
 
@@ -125,27 +130,28 @@ def fit(obj: Any, x: Any, y: Array, training: Training, *, fresh: bool) -> Any:
     Deterministic given the seed, on any number of threads. Costs O(rounds * n * d).
     """
     parent, x = _boosted(obj), np.asarray(x)
-    told = parameters(parent.native, parent.booster.params, training, y, x.shape[1])
+    told = parameters(parent.head, parent.booster.params, training, y, x.shape[1])
     if not fresh:
-        _check_width(parent.native.width, x)
-        if told.get("num_class", 1) != parent.native.trees_per_round:
+        _check_width(parent.head.width, x)
+        if told.get("num_class", 1) != parent.head.trees_per_round:
             raise BadSetting("LightGBM cannot go on with classes that the booster never saw.", "Use --with refit.")
     rounds = training.epochs or (parent.rounds if fresh else max(1, round(FURTHER * parent.rounds)))
     booster = _trained(parent, x, y, training, told, rounds, fresh)
     classes = training.classes or parent.classes
-    return _from_text(_text(booster, parent.native), classes or None, rounds if fresh else parent.rounds, ours=True)
+    booster.pandas_categorical = _tables(parent)
+    return Boosted(booster, classes or None, rounds if fresh else parent.rounds)
 
 
 def refit_leaves(obj: Any, x: Any, y: Array, *, decay: float) -> Any:
     """The same trees, each leaf ``decay`` of its old value and the rest learnt on ``x``, ``y``. One pass over x."""
     parent, x = _boosted(obj), np.asarray(x)
-    _check_width(parent.native.width, x)
-    if class_count(parent.native, Training(), y) > max(parent.native.trees_per_round, 2):
+    _check_width(parent.head.width, x)
+    if class_count(parent.head, Training(), y) > max(parent.head.trees_per_round, 2):
         raise BadSetting("Leaves cannot be learnt for classes that the booster never saw.", "Use --with refit.")
     copy = _booster(to_text(parent.native))
-    copy.params = parameters(parent.native, copy.params, Training(), y, x.shape[1])
+    copy.params = parameters(parent.head, copy.params, Training(), y, x.shape[1])
     renewed = _tried(lambda: copy.refit(x, y, decay_rate=decay, validate_features=False))
-    renewed.pandas_categorical = [list(table) for table in parent.native.categories] or None
+    renewed.pandas_categorical = _tables(parent)
     return Boosted(renewed, parent.classes, parent.rounds)
 
 
@@ -158,7 +164,7 @@ def with_rounds(obj: Any, rounds: int) -> Any:
 
 
 def trees(obj: Any) -> int:
-    return _boosted(obj).native.rounds
+    return int(_boosted(obj).booster.current_iteration())
 
 
 def first(obj: Any, trees: int) -> Any:
@@ -196,8 +202,8 @@ def _trained(
     parent: Boosted, x: Array, y: Array, training: Training, told: dict[str, Any], rounds: int, fresh: bool
 ) -> Any:
     lgb = _lightgbm()
-    own = parent.native.categorical() if x.shape[1] == parent.native.width else ()
-    named = parent.native.names if x.shape[1] == parent.native.width else "auto"
+    as_before = x.shape[1] == parent.head.width
+    own, named = (parent.head.categorical(), parent.head.names) if as_before else ((), "auto")
     categorical = sorted({*training.categorical, *own})
     rows = lgb.Dataset(x, y, weight=training.weight, feature_name=named, categorical_feature=categorical)
     watched, margins = [], None
@@ -209,7 +215,7 @@ def _trained(
     before = None if fresh else parent.booster
     heard = listener(training, y, told["metric"], rounds, lgb.callback.EarlyStopException, margins)
     names = ["valid"] * len(watched)
-    # Kept for training: else LightGBM writes and reads it once more to free its rows, and it is read anew below.
+    # Kept for training: else LightGBM writes all its trees and reads them again, only to free the binned rows.
     more = {"init_model": before, "callbacks": [heard], "keep_training_booster": True}
     return _tried(lambda: lgb.train(told, rows, rounds, watched, names, **more))
 
@@ -232,10 +238,9 @@ def _from_text(data: bytes, classes: tuple[Any, ...] | None, rounds: int | None,
     return Boosted(_booster(data.decode()), classes, native.rounds if rounds is None else rounds, native)
 
 
-def _text(booster: Any, parent: Native) -> bytes:
-    """The booster's text with the parent's code tables: codes are append-only, so they stay true."""
-    booster.pandas_categorical = [list(table) for table in parent.categories] or None
-    return bytes(booster.model_to_string().encode())
+def _tables(parent: Boosted) -> list[list[Any]] | None:
+    """The parent's code tables for what was trained from it: codes are append-only, so they stay true."""
+    return [list(table) for table in parent.head.categories] or None
 
 
 def _booster(text: str) -> Any:

@@ -115,7 +115,6 @@ def scaled_tree(text: str, factor: float) -> str:
         key, _, values = line.partition("=")
         if key in SCALED:
             # Blanks between linear leaves carry no meaning: LightGBM counts numbers.
-            values = " ".join(repr(float(v) * factor) for v in values.split())
-            line = f"{key}={values}"
+            line = f"{key}={' '.join([repr(float(v) * factor) for v in values.split()])}"
         lines.append(line)
     return "\n".join(lines)
