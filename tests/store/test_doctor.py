@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import sqlite3
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -194,6 +196,23 @@ def test_history_is_one_timeline(updated):
 
 def test_a_healthy_home_predicts_as_before(whole):
     assert bench.answers(whole[0]).equals(whole[1]) and isinstance(whole[1], pl.DataFrame)
+
+
+def test_room_in_the_database_is_given_back(whole, home):
+    at = home / "evermodel.db"
+    with contextlib.closing(sqlite3.connect(at)) as db:
+        db.execute("CREATE TABLE gone (x BLOB)")
+        db.execute("INSERT INTO gone VALUES (zeroblob(20000000))")
+        db.commit()
+        db.execute("DROP TABLE gone")
+        db.commit()
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    large = at.stat().st_size
+    first = evermodel.doctor(home=home)
+    assert first.healthy and [f.check for f in first.findings if f.repair.endswith("compacts it")] == ["slack"]
+    second = evermodel.doctor(home=home, repair=True)
+    assert [f.mended for f in second.findings if f.check == "slack"] == [True], second
+    assert at.stat().st_size < large - 19_000_000 and bench.answers(home).equals(whole[1])
 
 
 def test_a_teams_home_on_postgresql_is_checked_and_mended(whole, postgres, tmp_path):

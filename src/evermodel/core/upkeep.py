@@ -37,6 +37,8 @@ class Upkeep(Protocol):
     def rows(self) -> dict[str, list[dict[str, Any]]]: ...
     def load(self, rows: Rows) -> None: ...  # into an empty database; raises AskedWrongly where it is not
     def complaints(self) -> list[str]: ...  # what the database itself finds wrong with its pages and its rows
+    def slack(self) -> tuple[int, int]: ...  # bytes of the database that hold nothing, and of all of it
+    def compact(self) -> None: ...  # writes the database anew without them
     def drop_files(self, name: str, version: str, when: str) -> None: ...  # a version's files go, its card stays
     def find(self, digest: str, where: Where) -> Path | None: ...  # the file as it is, not checked
     def mend(self, digest: str, where: Where, whole: Path) -> None: ...  # puts a whole file in its place

@@ -24,7 +24,7 @@ from evermodel.loop.results import Shown
 Check = Callable[[Patient], Iterator[Finding]]
 CHECKS: tuple[Check, ...] = (
     files.left_over,  # first: whoever stages a file afterwards removes what dead processes staged
-    names.database, names.aliases, files.rights, files.whole, files.copies, serving.serving,
+    names.database, names.slack, names.aliases, files.rights, files.whole, files.copies, serving.serving,
     packages.packages, packages.holes, around.freshness, around.disk, around.tokens, around.certificates,
     around.monitoring,
 )  # fmt: skip
@@ -56,7 +56,8 @@ def doctor(
 
     ``repair`` mends: files from a whole copy (in the store, ``copies`` of store.toml, the backup ``source``), the
     database from ``source``, champions that do not load by the newest version that does, orphans older than ``grace``
-    seconds. ``network`` also asks for certificates, ``prometheus`` names a server to ask. Raises NotFound.
+    seconds, a database with much room in it. ``network`` also asks for certificates, ``prometheus`` names a server to
+    ask. Raises NotFound.
 
         $ evermodel doctor churn --repair --from /backups/models.tar
     """
@@ -117,6 +118,7 @@ def _mend(store: Store, patient: Patient, asked: Asked, found: tuple[Finding, ..
     done += [f"{where}: restored from {how}" for where, how in files.mend_files(patient)]
     done += [f"{where}: now {how}" for where, how in names.mend_champions(examine(store, asked))]
     done += [f"{where}: copied again" for where, _ in files.mend_copies(patient)]
+    done += [f"{where}: {how}" for where, how in names.mend_slack(patient)]
     if any(f.check == "left over" for f in found):
         collected = gc(grace=asked.grace, home=store.home)
         done.append(f"left over: removed {collected.blobs + collected.folders + collected.left_over}")

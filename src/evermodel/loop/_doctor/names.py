@@ -12,6 +12,7 @@ from evermodel.loop._doctor.serving import loads
 from evermodel.loop.home import event
 from evermodel.loop.point import served_in_turn
 
+ROOM, SHARE = 4_000_000, 0.25  # bytes and part of a database that may hold nothing
 VERSIONED = re.compile(r"v[1-9][0-9]{0,8}")
 BLOB = re.compile(r"[0-9a-f]{64}")
 
@@ -21,6 +22,20 @@ def database(patient: Patient) -> Iterator[Finding]:
     for said in patient.store.care.complaints():
         repair = "evermodel doctor --repair --from BACKUP"
         yield Finding("database", said, str(patient.store.home), "critical", repair)
+
+
+def slack(patient: Patient) -> Iterator[Finding]:
+    """A database that gave up much of what it held keeps the room; a person may want it back."""
+    free, whole = patient.store.care.slack()
+    if free > ROOM and free > SHARE * whole:
+        said = f"{free / 1e6:,.1f} MB of its {whole / 1e6:,.1f} MB hold nothing"
+        yield Finding("slack", said, str(patient.store.home), "note", "evermodel doctor --repair compacts it")
+
+
+def mend_slack(patient: Patient) -> Iterator[tuple[str, str]]:
+    for finding in slack(patient):
+        patient.store.care.compact()
+        yield finding.where, f"compacted: {finding.what}"
 
 
 def aliases(patient: Patient) -> Iterator[Finding]:

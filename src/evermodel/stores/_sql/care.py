@@ -54,6 +54,20 @@ class Care:
                     found += _unreadable(table.name, row)
         return found
 
+    def slack(self) -> tuple[int, int]:
+        """Only of SQLite: PostgreSQL sees to it itself."""
+        if not self._database.sqlite:
+            return 0, 0
+        with self._database.reading() as db:
+            free, pages, size = (
+                int(db.exec_driver_sql(f"PRAGMA {what}").scalar_one())
+                for what in ("freelist_count", "page_count", "page_size")
+            )
+        return free * size, pages * size
+
+    def compact(self) -> None:
+        self._database.compact()
+
     def drop_files(self, name: str, version: str, when: str) -> None:
         number = int(version[1:])
         at = (VERSIONS.c.name == name) & (VERSIONS.c.number == number)

@@ -65,6 +65,15 @@ class Database:
             with bare.execution_options(**how) as db:
                 yield db
 
+    def compact(self) -> None:
+        """SQLite writes its file anew, without free pages; whoever writes meanwhile waits. Needs as much room again."""
+        if not self.sqlite:
+            return
+        with self._in_words(), disk_space(self.home), self.engine.connect() as bare:
+            with bare.execution_options(alone=True) as db:
+                db.exec_driver_sql("VACUUM")
+                db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")  # else the file itself shrinks some day
+
     @contextmanager
     def _in_words(self) -> Iterator[None]:
         try:
@@ -117,5 +126,6 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 
 def _begin(connection: sa.Connection) -> None:
-    reading = connection.get_execution_options().get("reading", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    told = connection.get_execution_options()
+    if not told.get("alone", False):  # VACUUM is not done inside a transaction
+        connection.exec_driver_sql("BEGIN" if told.get("reading", False) else "BEGIN IMMEDIATE")
