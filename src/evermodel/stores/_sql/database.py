@@ -70,9 +70,9 @@ class Database:
         if not self.sqlite:
             return
         with self._in_words(), disk_space(self.home), self.engine.connect() as bare:
-            with bare.execution_options(alone=True) as db:
-                db.exec_driver_sql("VACUUM")
-                db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")  # else the file itself shrinks some day
+            db = bare.execution_options(alone=True)
+            db.exec_driver_sql("VACUUM")
+            db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")  # else the file itself shrinks some day
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:
