@@ -237,3 +237,26 @@ def test_a_teams_home_on_postgresql_is_checked_and_mended(whole, postgres, tmp_p
     assert evermodel.doctor(home=home, repair=True).healthy
     assert bench.answers(home).equals(whole[1])
     assert "evermodel:" not in str(found), "a password is shown"
+
+
+@pytest.fixture(scope="module")
+def iterated(updated, tmp_path_factory):
+    """Tuned with new rows and without, pruned, fused. Not to be changed."""
+    import shutil
+
+    home = shutil.copytree(updated, tmp_path_factory.mktemp("iterated") / "home")
+    told = {
+        "tuned": evermodel.tune("m", rows(4000, 6, angle=1.2), home=home, trials=3, seed=7),
+        "tuned without rows": evermodel.tune("m", home=home, trials=3),
+        "pruned": evermodel.prune("m", rows(2000, 8, angle=1.2), home=home, ratio=0.3),
+        "fused": evermodel.fuse("m", ["v2", "v3", "v4"], data=rows(2000, 9, angle=1.2), home=home, with_="select"),
+        "fused without rows": evermodel.fuse("m", ["v3", "v4"], home=home, seed=3),
+    }
+    return home, {how: done.challenger for how, done in told.items()}
+
+
+@pytest.mark.parametrize("how", ["tuned", "tuned without rows", "pruned", "fused", "fused without rows"])
+def test_what_a_search_found_is_built_again_bit_for_bit(iterated, how):
+    home, versions = iterated
+    done = evermodel.reproduce("m", versions[how], home=home)
+    assert done.exact and done.difference == 0.0, done.lines()

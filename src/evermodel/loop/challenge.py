@@ -67,7 +67,7 @@ def challenge(
             in_service=prepared.card.version,
         )
     )
-    return record(store, prepared, standing, served, result)
+    return record(store, prepared, standing, served, result, context.seed)
 
 
 def stood(store: Store, prepared: Prepared, made: Made, asked: Asked) -> Standing:

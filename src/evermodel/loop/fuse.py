@@ -111,6 +111,15 @@ def fuse(
     return dataclasses.replace(result, seconds=time.monotonic() - began)
 
 
+def fused_again(store: Store, prepared: Prepared, card: Card, context: Context) -> Model:
+    """The same versions fused again in the way that was chosen; no other is tried."""
+    told = {k: v for k, v in card.settings.items() if k not in ("with", "of")}
+    cards = _cards(store, card.name, card.settings["of"].split(","))
+    models = [_loaded(store, c, prepared) for c in cards]
+    ancestor = _ancestor(store, card.name, cards, prepared)
+    return _one(card.settings["with"], told, models, ancestor, choosing(prepared), context).model
+
+
 def _cards(store: Store, name: str, versions: Sequence[str]) -> list[Card]:
     cards = [card_of(store, name, v) for v in versions]
     names = [c.version for c in cards]

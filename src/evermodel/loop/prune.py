@@ -17,7 +17,7 @@ from evermodel.core.framework import Prunable, Truncating
 from evermodel.core.judgement import Cost
 from evermodel.core.model import Model
 from evermodel.core.settings import read_settings
-from evermodel.core.store import Store
+from evermodel.core.store import Card, Store
 from evermodel.core.training import Epoch, ignore_epoch
 from evermodel.loop._prune.points import Point, Points, costs_alike, saves_size, saves_when_compressed
 from evermodel.loop.challenge import Asked, challenge, fields_of, stood
@@ -98,6 +98,15 @@ def prune(
     asked = Asked("prune", {}, "not_worse_and_cheaper", metric, 100.0 * keep_metric, limits)
     result = _judged(store, prepared, points, points.in_order(keep_metric), asked)
     return dataclasses.replace(result, seconds=time.monotonic() - began)
+
+
+def pruned_again(store: Store, prepared: Prepared, card: Card, context: Context) -> Model:
+    """The version's parent pruned again by the ratio that was chosen; no other is tried."""
+    told = {k: v for k, v in card.settings.items() if k not in ("with", "ratio")}
+    prepared = with_fair_past(store, prepared, context, enough=ENOUGH)
+    points = Points(card.settings["with"], told, prepared.parent, choosing(prepared), context, lambda point: None)
+    points.run(card.settings["ratio"])
+    return points.tried[0][1].model
 
 
 def _check(ratio: float | None, latency: float | None, size: float | None, keep_metric: float) -> None:

@@ -21,14 +21,24 @@ from evermodel.core.store import Card, Store
 from evermodel.core.widening import widened
 from evermodel.loop.auto import Recipe
 from evermodel.loop.choosing import recipes
+from evermodel.loop.fuse import fused_again
 from evermodel.loop.golden import NAMES, TOLERANCE, check_golden
 from evermodel.loop.home import card_of, open_home
+from evermodel.loop.known import SOURCE as KNOWN
+from evermodel.loop.known import known_to
 from evermodel.loop.making import finished, make
 from evermodel.loop.memory import Block, Memory, memory_at, read_memory, read_rows
 from evermodel.loop.prepare import Prepared
+from evermodel.loop.prune import JUDGED, pruned_again
 from evermodel.loop.results import Shown
-from evermodel.loop.splitting import split_newest
+from evermodel.loop.splitting import JUDGED_SHARE, split_newest
+from evermodel.loop.tune import tuned_again
+from evermodel.loop.unseen import SOURCE as UNSEEN
+from evermodel.loop.unseen import unseen_by
 from evermodel.loop.versions import load_version, save_version
+
+AGAIN = {"tune": tuned_again, "prune": pruned_again, "fuse": fused_again}  # others are updates
+WITHOUT = {KNOWN: known_to, UNSEEN: unseen_by}  # where no new rows came
 
 
 @dataclass(frozen=True)
@@ -70,8 +80,9 @@ def reproduce(
     """Build a version again from its card: parent, remembered rows, change, settings, seed; compare, bit for bit.
 
     ``restore`` puts damaged or missing files back where the new ones have their very hashes; ``to`` writes the version
-    into a new folder. Only updates can be built again: an adopted file is the user's, and a version whose rows were
-    thinned, set aside or collected is told so. Costs what its training did. Raises AskedWrongly, Damaged, NotFound.
+    into a new folder. An adopted file is the user's and cannot be built again, nor a version whose rows were thinned,
+    set aside or collected. Of a search the point found is trained, of ``prune`` and ``fuse`` the way chosen is gone
+    again. Costs what that training did. Raises AskedWrongly, Damaged, NotFound.
 
         $ evermodel reproduce churn v3 --restore
     """
@@ -80,7 +91,7 @@ def reproduce(
     if to is not None and Path(to).exists():
         raise AskedWrongly(f"--to must be a new folder. Got {to}, which is there already.")
     prepared, notes = _as_it_was(store, card)
-    model = _made_again(prepared, card)
+    model = _made_again(store, prepared, card)
     staged = store.stage()
     save_version(staged, model)
     hashes = card.facts.get("removed_files") or card.files
@@ -102,18 +113,19 @@ def _as_it_was(store: Store, card: Card) -> tuple[Prepared, tuple[str, ...]]:
         raise AskedWrongly(
             f"{said}: it was adopted from {card.facts.get('source') or 'a live model'}.", "Adopt it again."
         )
-    if card.change not in plugs.names("updates"):
-        raise AskedWrongly(f"{said}: it was made by {card.change}, not by an update.", "Run that command again.")
-    before = memory_at(store, card.data.get("memory", ""))
+    if card.change not in (*AGAIN, *plugs.names("updates")):
+        raise AskedWrongly(f"{said}: it was made by {card.change}, of which we know nothing.", "Install what made it.")
+    before, parent = memory_at(store, card.data.get("memory", "")), store.card(card.name, card.parents[0])
+    champion = load_version(store, parent)
+    champion = dataclasses.replace(champion, contract=champion.contract.with_classes(before.classes))
+    if card.change in AGAIN and card.data.get("new") in WITHOUT:
+        return WITHOUT[card.data["new"]](store, parent, champion, before, card.seed), ()
     block = next((b for b in read_memory(store, card.name).blocks if b.number == before.next_number), None)
     rows = card.facts.get("result", {}).get("data", {}).get("rows")
     if block is None or block.n_rows + block.n_past != rows:
         raise AskedWrongly(
             f"{said}: of its {rows} rows {0 if block is None else block.n_rows + block.n_past} are kept."
         )
-    parent = store.card(card.name, card.parents[0])
-    champion = load_version(store, parent)
-    champion = dataclasses.replace(champion, contract=champion.contract.with_classes(before.classes))
     return _prepared(store, parent, champion, before, block, card)
 
 
@@ -136,14 +148,17 @@ def _prepared(
         else:
             order = new.frame.select(pl.arg_sort_by(time, maintain_order=True)).to_series().to_numpy()
             new, held = new.rows(order), held[order]
-    judged = split_newest(new, shuffled=bool(parent.facts.get("shuffled")), seed=card.seed) & ~held
+    share = JUDGED if card.change == "prune" else JUDGED_SHARE
+    judged = split_newest(new, share=share, shuffled=bool(parent.facts.get("shuffled")), seed=card.seed) & ~held
     made = (parent, champion, widened(champion), before, new, judged, held)
     kept, known = before.rows(store, contract), before.past(store, contract)
     return Prepared(*made, kept, known, 0, None, None, card.data.get("new", "")), notes
 
 
-def _made_again(prepared: Prepared, card: Card) -> Model:
+def _made_again(store: Store, prepared: Prepared, card: Card) -> Model:
     context = Context(card.seed)
+    if card.change in AGAIN:
+        return AGAIN[card.change](store, prepared, card, context)
     asked = Recipe(card.change, card.settings)
     auto = recipes(prepared, "auto", {})
     recipe = next((r for r in auto if r.change == card.change and dict(r.settings) == dict(card.settings)), asked)

@@ -20,7 +20,7 @@ from evermodel.core.model import Model
 from evermodel.core.searching import Found, Trial
 from evermodel.core.settings import read_settings
 from evermodel.core.space import Dimension, Space, Value, read_space
-from evermodel.core.store import Store
+from evermodel.core.store import Card, Store
 from evermodel.core.training import Epoch, ignore_epoch
 from evermodel.loop._search.fits import TOLD, Fits
 from evermodel.loop._search.folds import folds_of
@@ -32,7 +32,7 @@ from evermodel.loop.challenge import Asked, challenge, fields_of
 from evermodel.loop.fair_past import ENOUGH, with_fair_past
 from evermodel.loop.home import open_home
 from evermodel.loop.known import prepare_known
-from evermodel.loop.making import make
+from evermodel.loop.making import finished, make
 from evermodel.loop.prepare import Prepared, prepare
 from evermodel.loop.results import Updated
 from evermodel.loop.scoring import check_metric
@@ -227,6 +227,16 @@ def _judged(
     asked = Asked("tune", {k: v for k, v in found.best.values.items() if k in TOLD}, "better", metric, margin)
     result = challenge(store, prepared, made, asked, context, finish=finish, dressed=dressed)
     return dataclasses.replace(result, seconds=time.monotonic() - began)
+
+
+def tuned_again(store: Store, prepared: Prepared, card: Card, context: Context) -> Model:
+    """The version's model trained again with the point that its search found; nothing is searched."""
+    fits = Fits(_plain(prepared.parent), (), DEFAULT_METRIC[prepared.parent.contract.task], context)
+    model, told = fits.model(card.facts["result"]["best"])
+    prepared = dataclasses.replace(with_fair_past(store, prepared, context, enough=ENOUGH), parent=model)
+    made = make(Recipe("refit", told), prepared, context)
+    served = finished(prepared, made, context) if card.facts.get("finished") else None
+    return (served or made).model
 
 
 def _unbeaten(found: Found) -> tuple[str, ...]:
