@@ -88,6 +88,21 @@ def test_combined_margin_is_the_weighted_mean(kind: str, tmp_path: Path) -> None
     np.testing.assert_array_equal(plain.predict(x), plug.predict(both, x))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_put_side_by_side_comes_apart_again(kind: str, tmp_path: Path) -> None:
+    members, x = [booster(kind, 12, seed=0), booster(kind, 7, seed=1)], rows(kind, seed=3)[0]
+    both = plug.combined(members, [3, 1])
+    plug.save(both, tmp_path)
+    for whole in (both, plug.with_rounds(plug.load(tmp_path), 5)):
+        for part, member in zip(plug.parts(whole), members, strict=True):
+            np.testing.assert_allclose(margin(part, x), margin(member, x), atol=1e-9)
+    for other in (members[0], plug.first(both, 12), plug.combined(members, [1, 0])):
+        assert plug.parts(other) == ()
+    x, y = rows(kind)
+    if kind in ("binary", "regression"):
+        assert plug.parts(plug.refit_leaves(both, x, y, decay=0.5)) == (), "its leaves answer for each other now"
+
+
 def test_combined_models_do_not_grow_the_next_training() -> None:
     both = plug.combined([booster("binary", 12), booster("binary", 12, seed=1)], [1, 1])
     x, y = rows("binary")

@@ -204,11 +204,13 @@ def test_a_booster_by_halves_stays_as_large_update_after_update() -> None:
     start = dataclasses.replace(model(), transform=Transform(tuple(map(Feature, NAMES))), obj=booster, framework=boost)
     made, again = start, start
     for _ in range(2):
-        made = Context(seed=1).change("halves", [made], split(rows), window=1)
+        made = Context(seed=1).change("halves", [made], split(rows), window=1, share=0.5)
         assert made.obj.native.rounds == 21 and made.obj.rounds == 21
     again = Context(seed=1).change("halves", [start], split(rows), window=1)
     assert np.array_equal(again.predict(rows.frame), made.predict(rows.frame))
     assert not np.array_equal(again.predict(rows.frame), start.predict(rows.frame))
+    told = Context(seed=1).change("halves", [made], split(rows), window=1)  # its two halves tell another share
+    assert not np.array_equal(told.predict(rows.frame), made.predict(rows.frame))
     with pytest.raises(BadSetting, match="networks"):
         blend([start], split(rows), Context())
     with pytest.raises(BadSetting, match="boosters"):

@@ -84,6 +84,13 @@ class Combining(Protocol):
 
 
 @runtime_checkable
+class Parted(Protocol):
+    """A capability: what ``combined`` put side by side last, each as it was alone; () of any other object."""
+
+    def parts(self, obj: Any, /) -> tuple[Any, ...]: ...
+
+
+@runtime_checkable
 class Logits(Protocol):
     """A capability: the raw scores before a last sigmoid or softmax, where probabilities near 1 have no digits left."""
 

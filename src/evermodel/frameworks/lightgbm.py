@@ -20,7 +20,7 @@ from evermodel.core.table import Array
 from evermodel.core.training import Training
 from evermodel.frameworks._lightgbm import tuning
 from evermodel.frameworks._lightgbm.listening import Margins, listener, watches_itself
-from evermodel.frameworks._lightgbm.native import MAGIC, Native, parse, side_by_side, to_text
+from evermodel.frameworks._lightgbm.native import MAGIC, Native, parse, piece, side_by_side, to_text
 from evermodel.frameworks._lightgbm.recipe import class_count, parameters, task_of
 from evermodel.frameworks._pickled import SUFFIXES as SUFFIXES_OF_PICKLES
 from evermodel.frameworks._pickled import names_package, unpickled
@@ -41,6 +41,7 @@ class Boosted:
     classes: tuple[Any, ...] | None
     rounds: int
     given: Native | None = None  # what it was read from
+    parts: tuple[tuple[int, float], ...] = ()  # (rounds, share) of what was put side by side
 
     @cached_property
     def native(self) -> Native:
@@ -92,13 +93,15 @@ def write(obj: Any, to: Path) -> None:
 def save(obj: Any, to: Path) -> None:
     boosted = _boosted(obj)
     _put(to / "model.txt", to_text(boosted.native))
-    _put(to / "model.json", json.dumps({"classes": boosted.classes, "rounds": boosted.rounds}))
+    beside = {k: getattr(boosted, k) for k in ("classes", "rounds", "parts")}
+    _put(to / "model.json", json.dumps(beside))
 
 
 def load(at: Path) -> Any:
     beside = json.loads((at / "model.json").read_text())
     classes = None if beside["classes"] is None else tuple(beside["classes"])
-    return _from_text((at / "model.txt").read_bytes(), classes, beside["rounds"])
+    whole = _from_text((at / "model.txt").read_bytes(), classes, beside["rounds"])
+    return dataclasses.replace(whole, parts=tuple((int(n), float(share)) for n, share in beside.get("parts", ())))
 
 
 def needs(obj: Any) -> Needs:
@@ -193,9 +196,22 @@ def with_hyperparameters(obj: Any, values: Values) -> Any:
 def combined(objs: Sequence[Any], shares: Sequence[float]) -> Any:
     """One booster whose raw margin is the weighted mean of theirs: trees side by side, leaves scaled."""
     members = [_boosted(obj) for obj in objs]
-    total = float(sum(shares))
-    native = side_by_side([m.native for m in members], [float(share) / total for share in shares])
-    return _from_text(to_text(native).encode(), members[0].classes, max(m.rounds for m in members), ours=True)
+    shares = [float(share) / float(sum(shares)) for share in shares]
+    native = side_by_side([m.native for m in members], shares)
+    both = _from_text(to_text(native).encode(), members[0].classes, max(m.rounds for m in members), ours=True)
+    return dataclasses.replace(both, parts=tuple((m.native.rounds, s) for m, s in zip(members, shares, strict=True)))
+
+
+def parts(obj: Any) -> tuple[Any, ...]:
+    """What was put side by side last, each as it was alone (to rounding)."""
+    whole, at, found = _boosted(obj), 0, []
+    if not all(share > 0 for _, share in whole.parts):
+        return ()  # what had no part in the answer was scaled to nothing
+    for rounds, share in whole.parts:
+        native = piece(whole.native, at, rounds, share)
+        found.append(_from_text(to_text(native).encode(), whole.classes, rounds, ours=True))
+        at += rounds
+    return tuple(found)
 
 
 def _trained(

@@ -11,6 +11,7 @@ from evermodel.core.errors import BadSetting
 from evermodel.core.framework import Boosting, Combining
 from evermodel.core.model import Model
 from evermodel.core.settings import In
+from evermodel.updates._halves.shares import told_share
 
 __all__ = ["halves"]
 
@@ -25,12 +26,14 @@ def halves(
     *,
     window: Annotated[int, In(1, None)] = 3,
     half_life: Annotated[float | None, In(0.1, None)] = None,
+    share: Annotated[float | None, In(0.05, 0.95)] = None,
 ) -> Model:
     """Train two boosters of half the trees, on all rows and on the last ``window`` blocks; serve them side by side.
 
-    As large and as fast as the deployed one; its raw margin is the mean of both. ``half_life`` in blocks weighs the
-    first half's rows by age. Costs about one training anew; deterministic given ``ctx.seed``. Raises BadSetting for a
-    model that is no booster.
+    As large and as fast as the deployed one; its raw margin is the mean of both, ``share`` of it the first one's: one
+    half, or what the champion's own halves tell by the new rows. ``half_life`` in blocks weighs the first half's rows
+    by age. Costs about one training anew; deterministic given ``ctx.seed``. Raises BadSetting for a model that is no
+    booster.
 
         $ evermodel update churn new.csv --with halves --set window=2
     """
@@ -45,7 +48,8 @@ def halves(
     first = ctx.change("refit", [_with_rounds(champion, max(1, total - total // 2))], Split(rows, None, data.tuning),
                        half_life=half_life)  # fmt: skip
     second = other.change("refit", [_with_rounds(champion, max(1, total // 2))], Split(recent, None, data.tuning))
-    both = plug.combined([first.obj, second.obj], [0.5, 0.5])
+    part = told_share(champion, data.new) if share is None else share
+    both = plug.combined([first.obj, second.obj], [part, 1.0 - part])
     return dataclasses.replace(first, obj=plug.with_rounds(both, total))
 
 

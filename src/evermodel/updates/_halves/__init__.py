@@ -1,0 +1,1 @@
+"""How a booster of two halves is put together."""
