@@ -85,9 +85,12 @@ class Combining(Protocol):
 
 @runtime_checkable
 class Parted(Protocol):
-    """A capability: what ``combined`` put side by side last, each as it was alone; () of any other object."""
+    """A capability: the margins of what ``combined`` put side by side last, each as it was alone.
 
-    def parts(self, obj: Any, /) -> tuple[Any, ...]: ...
+    (n,) log odds or values, (n, k) before a softmax; () of any other object, or where answers are made otherwise.
+    """
+
+    def parts(self, obj: Any, x: Any, /) -> tuple[Array, ...]: ...
 
 
 @runtime_checkable

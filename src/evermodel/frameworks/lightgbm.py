@@ -20,8 +20,8 @@ from evermodel.core.table import Array
 from evermodel.core.training import Training
 from evermodel.frameworks._lightgbm import tuning
 from evermodel.frameworks._lightgbm.listening import Margins, listener, watches_itself
-from evermodel.frameworks._lightgbm.native import MAGIC, Native, parse, piece, side_by_side, to_text
-from evermodel.frameworks._lightgbm.recipe import class_count, parameters, task_of
+from evermodel.frameworks._lightgbm.native import MAGIC, Native, parse, side_by_side, to_text
+from evermodel.frameworks._lightgbm.recipe import answers_plainly, class_count, parameters, task_of
 from evermodel.frameworks._pickled import SUFFIXES as SUFFIXES_OF_PICKLES
 from evermodel.frameworks._pickled import names_package, unpickled
 
@@ -202,14 +202,15 @@ def combined(objs: Sequence[Any], shares: Sequence[float]) -> Any:
     return dataclasses.replace(both, parts=tuple((m.native.rounds, s) for m, s in zip(members, shares, strict=True)))
 
 
-def parts(obj: Any) -> tuple[Any, ...]:
-    """What was put side by side last, each as it was alone (to rounding)."""
+def parts(obj: Any, x: Any) -> tuple[Array, ...]:
+    """Margins of what was put side by side last, each as it was alone. Costs one prediction."""
     whole, at, found = _boosted(obj), 0, []
-    if not all(share > 0 for _, share in whole.parts):
+    _check_width(whole.booster.num_feature(), x)
+    if not answers_plainly(whole.head, whole.booster.params) or not all(share > 0 for _, share in whole.parts):
         return ()  # what had no part in the answer was scaled to nothing
     for rounds, share in whole.parts:
-        native = piece(whole.native, at, rounds, share)
-        found.append(_from_text(to_text(native).encode(), whole.classes, rounds, ours=True))
+        told = {"raw_score": True, "validate_features": False, "start_iteration": at, "num_iteration": rounds}
+        found.append(np.asarray(whole.booster.predict(np.asarray(x), **told)) / share)
         at += rounds
     return tuple(found)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from evermodel.core.errors import BadModel
@@ -157,13 +157,6 @@ def side_by_side(models: Sequence[Native], shares: Sequence[float]) -> Native:
         trees += [scaled_tree(tree, factor) for tree in model.trees]
     header = {k: v for k, v in first.header.items() if k != "average_output"}
     return Native(header, tuple(trees), first.parameters, max((m.categories for m in models), key=_entries))
-
-
-def piece(model: Native, start: int, rounds: int, share: float) -> Native:
-    """``rounds`` of a model put side by side, from ``start`` on, their ``share`` taken back."""
-    per = model.trees_per_round
-    trees = tuple(scaled_tree(tree, 1.0 / share) for tree in model.trees[start * per : (start + rounds) * per])
-    return replace(model, trees=trees)
 
 
 def _entries(tables: tuple[tuple[Any, ...], ...]) -> int:

@@ -49,6 +49,12 @@ def task_of(model: Native) -> Task:
     )
 
 
+def answers_plainly(model: Native, known: Mapping[str, Any]) -> bool:
+    """Whether an answer is the margin itself, its sigmoid or softmax."""
+    plain = float(known.get("sigmoid") or 1.0) == 1.0 and not known.get("reg_sqrt")
+    return plain and model.objective in ("binary", "multiclass", "regression")
+
+
 def parameters(model: Native, known: Mapping[str, Any], training: Training, y: Array, width: int) -> dict[str, Any]:
     """What lightgbm.train is given: the parameters ``known`` of the deployed model, and what ``training`` overrides."""
     task = task_of(model)
