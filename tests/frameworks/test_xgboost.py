@@ -112,6 +112,21 @@ def test_combined_margin_is_the_weighted_mean(kind: str, tmp_path: Path) -> None
     np.testing.assert_array_equal(plain.predict(table(x), output_margin=True), margin(both, x))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_put_side_by_side_comes_apart_again(kind: str, tmp_path: Path) -> None:
+    members, x = [booster(kind, 12, seed=0), booster(kind, 7, seed=1)], rows(kind, seed=3)[0]
+    both = plug.combined(members, [3, 1])
+    plug.save(both, tmp_path)
+    for whole in (both, plug.with_rounds(plug.load(tmp_path), 5)):
+        found = plug.parts(whole, x)
+        assert len(found) == (0 if kind in ("poisson", "gamma", "tweedie", "quantile") else 2), "answers made otherwise"
+        for part, member in zip(found, members if found else (), strict=True):
+            apart = part - margin(member, x)  # their base scores are taken as one: the same for every row
+            np.testing.assert_allclose(apart, np.broadcast_to(apart.mean(axis=0), apart.shape), atol=2e-5)
+    for other in (members[0], plug.first(both, 12), plug.combined(members, [1, 0])):
+        assert plug.parts(other, x) == ()
+
+
 def test_combined_models_do_not_grow_the_next_training() -> None:
     both = plug.combined([booster("multiclass", 12), booster("multiclass", 12, seed=1)], [1, 1])
     x, y = rows("multiclass")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from evermodel.core.errors import BadData, BadModel, BadSetting, MissingExtra
+from evermodel.core.errors import BadData, BadModel, BadSetting
 from evermodel.core.files import write_whole
 from evermodel.core.framework import Needs
 from evermodel.core.output import softmax
@@ -19,15 +19,17 @@ from evermodel.core.table import Array
 from evermodel.core.training import Training
 from evermodel.frameworks._pickled import SUFFIXES as SUFFIXES_OF_PICKLES
 from evermodel.frameworks._pickled import names_package, unpickled
-from evermodel.frameworks._xgboost import tuning
+from evermodel.frameworks._xgboost import native, tuning
 from evermodel.frameworks._xgboost.boosted import Boosted
 from evermodel.frameworks._xgboost.document import Document, mixed_leaves, parse, side_by_side, table_values, trees_of
 from evermodel.frameworks._xgboost.listening import listener
+from evermodel.frameworks._xgboost.native import document_of, library, loaded, tried, with_tables, without_tables
 from evermodel.frameworks._xgboost.recipe import ADAPTIVE, parameters, recipe_of, task_of
 from evermodel.frameworks._xgboost.ubjson import is_ubjson
 
-EXTRA = "boost"
+EXTRA = native.EXTRA
 SUFFIXES = (".ubj", ".json")
+PLAIN = ("binary:logistic", "multi:softprob", "multi:softmax", "reg:squarederror")  # a margin, its sigmoid or softmax
 FURTHER = 0.2  # share of the rounds that going on adds
 
 
@@ -70,15 +72,16 @@ def write(obj: Any, to: Path) -> None:
 def save(obj: Any, to: Path) -> None:
     boosted = _boosted(obj)
     (to / "model.ubj").write_bytes(bytes(boosted.booster.save_raw("ubj")))
-    beside = {k: getattr(boosted, k) for k in ("recipe", "tables", "classes", "groups", "rounds")}
+    beside = {k: getattr(boosted, k) for k in ("recipe", "tables", "classes", "groups", "rounds", "parts")}
     (to / "model.json").write_text(json.dumps(beside))
 
 
 def load(at: Path) -> Any:
     beside = json.loads((at / "model.json").read_text())
     beside["tables"] = tuple(map(tuple, beside["tables"]))
+    beside["parts"] = tuple((int(rounds), float(share)) for rounds, share in beside.get("parts", ()))
     beside["classes"] = None if beside["classes"] is None else tuple(beside["classes"])
-    return Boosted(_booster((at / "model.ubj").read_bytes()), **beside)
+    return Boosted(loaded((at / "model.ubj").read_bytes()), **beside)
 
 
 def needs(obj: Any) -> Needs:
@@ -116,10 +119,10 @@ def fit(obj: Any, x: Any, y: Array, training: Training, *, fresh: bool) -> Any:
         raise BadSetting("XGBoost cannot go on with classes that the booster never saw.", "Use --with refit.")
     rounds = training.epochs or (parent.rounds if fresh else max(1, round(FURTHER * parent.rounds)))
     rows = _rows(parent, x, y, training, fresh=fresh)
-    watched, before = _watched(rows, training), None if fresh else _without_tables(parent)
-    heard = listener(_xgboost().callback, training, rows, watched, told["eval_metric"], rounds)
+    watched, before = _watched(rows, training), None if fresh else without_tables(parent)
+    heard = listener(library().callback, training, rows, watched, told["eval_metric"], rounds)
     trained = _trained(told, rows, rounds, before, [heard])
-    booster, groups = _with_tables(trained, parent), int(told.get("num_class", 1))
+    booster, groups = with_tables(trained, parent), int(told.get("num_class", 1))
     recipe = {**parent.recipe, **({"objective": told["objective"]} if groups != parent.groups else {})}
     classes = training.classes or parent.classes or None
     return Boosted(booster, recipe, parent.tables, classes, groups, rounds if fresh else parent.rounds)
@@ -133,11 +136,11 @@ def refit_leaves(obj: Any, x: Any, y: Array, *, decay: float) -> Any:
         raise BadSetting("Leaves cannot be learnt for classes that the booster never saw.", "Use --with refit.")
     if parent.recipe["objective"] in ADAPTIVE:
         raise BadSetting(f"XGBoost does not learn leaves of {parent.recipe['objective']} anew.", "Use --with refit.")
-    folded = side_by_side([_document(_without_tables(parent))], [1.0])  # a dart's weights go into its leaves
-    old = _booster(json.dumps(folded).encode())
+    folded = side_by_side([document_of(without_tables(parent))], [1.0])  # a dart's weights go into its leaves
+    old = loaded(json.dumps(folded).encode())
     told = {**told, "booster": "gbtree", "process_type": "update", "updater": "refresh", "refresh_leaf": 1}
     renewed = _trained(told, _rows(parent, x, y), old.num_boosted_rounds(), old, [])
-    mixed = mixed_leaves(side_by_side([_document(parent.booster)], [1.0]), _document(renewed), decay)
+    mixed = mixed_leaves(side_by_side([document_of(parent.booster)], [1.0]), document_of(renewed), decay)
     return _like(parent, mixed)
 
 
@@ -156,7 +159,7 @@ def trees(obj: Any) -> int:
 def first(obj: Any, trees: int) -> Any:
     """The booster with its first rounds only; a training anew has as many."""
     parent = dataclasses.replace(_boosted(obj), rounds=trees)
-    return _like(parent, _document(parent.booster[:trees]))
+    return _like(parent, document_of(parent.booster[:trees]))
 
 
 def hyperparameters(obj: Any) -> Values:
@@ -176,14 +179,29 @@ def with_hyperparameters(obj: Any, values: Values) -> Any:
 
 def combined(objs: Sequence[Any], shares: Sequence[float]) -> Any:
     """One booster whose raw margin is the weighted mean of theirs: trees side by side, leaves scaled."""
-    members, total = [_boosted(obj) for obj in objs], float(sum(shares))
-    both = side_by_side([_document(m.booster) for m in members], [float(share) / total for share in shares])
+    members, shares = [_boosted(obj) for obj in objs], [float(share) / float(sum(shares)) for share in shares]
+    both = side_by_side([document_of(m.booster) for m in members], shares)
     longest = max(members, key=lambda m: m.rounds)
-    return _like(longest, both)
+    parts = tuple((trees(m), share) for m, share in zip(members, shares, strict=True))
+    return dataclasses.replace(_like(longest, both), parts=parts)
+
+
+def parts(obj: Any, x: Any) -> tuple[Array, ...]:
+    """Margins of what was put side by side last, each as it was alone but for its base score. Two predictions."""
+    whole = _boosted(obj)
+    if not whole.parts or whole.recipe["objective"] not in PLAIN or not all(share > 0 for _, share in whole.parts):
+        return ()  # what had no part in the answer was scaled to nothing
+    rows, at = _rows(whole, x), 0
+    scaled = []
+    for rounds, _ in whole.parts:
+        scaled.append(whole.booster.predict(rows, output_margin=True, iteration_range=(at, at + rounds)))
+        at += rounds
+    base = (sum(scaled) - whole.booster.predict(rows, output_margin=True)) / max(len(scaled) - 1, 1)
+    return tuple(base + (z - base) / share for z, (_, share) in zip(scaled, whole.parts, strict=True))
 
 
 def _like(parent: Boosted, document: Document) -> Boosted:
-    booster = _booster(json.dumps(document).encode())
+    booster = loaded(json.dumps(document).encode())
     return Boosted(booster, parent.recipe, parent.tables, parent.classes, parent.groups, parent.rounds)
 
 
@@ -200,7 +218,7 @@ def _rows(
         own = [i for i, kind in enumerate(types or ()) if kind == "c"]
         types = ["c" if i in (*told.categorical, *own) else "q" for i in range(x.shape[1])]
     said = {"weight": None if y is None else told.weight, "feature_names": names, "feature_types": types}
-    return _tried(lambda: _xgboost().DMatrix(x, y, **said, enable_categorical=True))
+    return tried(lambda: library().DMatrix(x, y, **said, enable_categorical=True))
 
 
 def _watched(rows: Any, training: Training) -> Any:
@@ -208,12 +226,12 @@ def _watched(rows: Any, training: Training) -> Any:
         return None
     x, y = training.validation
     said = {"feature_names": rows.feature_names, "feature_types": rows.feature_types}
-    return _tried(lambda: _xgboost().DMatrix(np.asarray(x), y, **said, enable_categorical=True))
+    return tried(lambda: library().DMatrix(np.asarray(x), y, **said, enable_categorical=True))
 
 
 def _trained(told: dict[str, Any], rows: Any, rounds: int, before: Any, listeners: list[Any]) -> Any:
-    train = _xgboost().train
-    return _tried(lambda: train(told, rows, rounds, xgb_model=before, callbacks=listeners, verbose_eval=False))
+    train = library().train
+    return tried(lambda: train(told, rows, rounds, xgb_model=before, callbacks=listeners, verbose_eval=False))
 
 
 def _boosted(obj: Any) -> Boosted:
@@ -225,9 +243,9 @@ def _boosted(obj: Any) -> Boosted:
         try:
             classes = tuple(np.asarray(obj.classes_).tolist()) if hasattr(obj, "classes_") else None
             obj = _best_part(obj)
-        except (_xgboost().core.XGBoostError, ValueError, AttributeError) as error:
+        except (library().core.XGBoostError, ValueError, AttributeError) as error:
             raise BadModel(f"The {type(obj).__name__} is not fitted ({error}).", "Call its fit() first.") from None
-    return _from_document(_document(obj), classes, json.loads(obj.save_config()))
+    return _from_document(document_of(obj), classes, json.loads(obj.save_config()))
 
 
 def _best_part(model: Any) -> Any:
@@ -242,57 +260,8 @@ def _from_document(
 ) -> Boosted:
     objective = document["learner"]["objective"]["name"]
     task_of(objective)
-    booster = _booster(json.dumps(document).encode())
+    booster = loaded(json.dumps(document).encode())
     groups = max(int(document["learner"]["learner_model_param"]["num_class"]), 1)
     tables = tuple(table_values(table) for table in trees_of(document).get("cats", {}).get("enc", []))
     rounds = len(trees_of(document)["iteration_indptr"]) - 1
     return Boosted(booster, recipe_of(document, config), tables, classes, groups, rounds)
-
-
-def _document(booster: Any) -> Document:
-    return parse(bytes(booster.save_raw("json")))
-
-
-def _without_tables(parent: Boosted) -> Any:
-    """XGBoost does not go on with rows that carry no tables of categories; ours carry codes, which are append-only."""
-    if not any(parent.tables):
-        return parent.booster
-    document = _document(parent.booster)
-    trees_of(document)["cats"] = {"enc": [], "feature_segments": [], "sorted_idx": []}
-    return _booster(json.dumps(document).encode())
-
-
-def _with_tables(booster: Any, parent: Boosted) -> Any:
-    """The booster, loaded anew so that it holds no training rows, with the parent's tables of categories."""
-    if not any(parent.tables) or booster.num_features() != parent.width:
-        return _booster(bytes(booster.save_raw("ubj")))
-    document = _document(booster)
-    trees_of(document)["cats"] = trees_of(_document(parent.booster))["cats"]
-    return _booster(json.dumps(document).encode())
-
-
-def _booster(raw: bytes) -> Any:
-    xgboost = _xgboost()
-    try:
-        return xgboost.Booster(model_file=bytearray(raw))
-    except (xgboost.core.XGBoostError, ValueError) as error:
-        raise BadModel(f"XGBoost cannot read the model ({_first_line(error)}).") from None
-
-
-def _tried(work: Callable[[], Any]) -> Any:
-    try:
-        return work()
-    except _xgboost().core.XGBoostError as error:
-        raise BadData(f"XGBoost cannot use these rows ({_first_line(error)}).") from None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n", 1)[0][:300]
-
-
-def _xgboost() -> Any:
-    try:
-        import xgboost
-    except ImportError:
-        raise MissingExtra.for_package("xgboost", EXTRA, "An XGBoost model") from None
-    return xgboost

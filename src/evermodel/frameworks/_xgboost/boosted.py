@@ -20,6 +20,7 @@ class Boosted:
     classes: tuple[Any, ...] | None
     groups: int
     rounds: int
+    parts: tuple[tuple[int, float], ...] = ()  # (rounds, share) of what was put side by side
 
     @property
     def width(self) -> int:
