@@ -9,7 +9,7 @@ from evermodel.core.model import Model
 from evermodel.core.table import Array, Table
 
 SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # of the half that learnt from all rows
-LEAST = 50  # rows; fewer tell nothing
+LEAST, MOST = 50, 2_000  # rows; fewer tell nothing, more tell no more than they cost
 
 
 def told_share(champion: Model, rows: Table) -> float:
@@ -18,6 +18,8 @@ def told_share(champion: Model, rows: Table) -> float:
     The champion never saw ``rows``, so this is an honest guess of what serves the ones to come: some streams drift on,
     others come back. An equal share where it has no two halves, or rows bring a class that it has no answer for.
     """
+    if len(rows) > MOST:
+        rows = rows.rows(np.linspace(0, len(rows) - 1, MOST).astype(int))
     plug, y = champion.framework, champion.target(rows)
     if not isinstance(plug, Parted) or len(rows) < LEAST or _other_order(champion):
         return 0.5
