@@ -31,6 +31,7 @@ from evermodel.export._report.words import (
 )
 from evermodel.export._report.words import setting_words as told
 
+COORDINATES = "Each line is a trial, the best in colour; those given up early are never among them."
 NAN = re.compile(r"[+-]?\bnan\b")  # as Python spells what is not known
 
 
@@ -191,7 +192,7 @@ def _search(card: Card) -> tuple[Picture, ...]:
         ("Scores of the trials", search.history(trials), "The line is the best so far; grey: given up early."),
         ("Speed against score", search.pareto(result, "latency"), search.PARETO),
         ("Size against score", search.pareto(result, "size"), search.PARETO),
-        ("Where the good points lie", search.coordinates(trials, space), "Each line is a trial, the best in colour."),
+        ("Where the good points lie", search.coordinates(trials, space), COORDINATES),
     ]
     return tuple(Picture(title, svg, caption) for title, svg, caption in drawn if svg is not None)
 

@@ -36,17 +36,19 @@ def history(trials: Sequence[Mapping[str, Any]]) -> Markup | None:
 
 
 def coordinates(trials: Sequence[Mapping[str, Any]], space: Mapping[str, Any]) -> Markup | None:
-    """Every whole trial as one line over the hyperparameters; the best fifth in colour."""
-    whole = sorted((t for t in trials if t["state"] == "whole"), key=lambda t: t["score"])
-    names = [n for n in space if all(n in t["values"] for t in whole)][:MOST_AXES]
-    if len(whole) < 3 or len(names) < 2:
+    """Every trial as one line over the hyperparameters; the best fifth in colour, of those not given up early."""
+    told = [t for t in trials if t["state"] != "failed"]
+    names = [n for n in space if all(n in t["values"] for t in told)][:MOST_AXES]
+    if len(told) < 3 or len(names) < 2:
         return None
+    told.sort(key=lambda t: (t["state"] == "whole", t["score"]))  # the best last, and above the others
+    whole = sum(t["state"] == "whole" for t in told)
     frame = Frame((0.0, len(names) - 1.0), (0.0, 1.0), width=900.0, left=40.0, right=40.0, bottom=46.0)
     parts = [_axis(frame, at, name, space[name]) for at, name in enumerate(names)]
-    good = max(1, len(whole) // 5)
-    for place, t in enumerate(whole):
+    good = min(whole, max(1, len(told) // 5))
+    for place, t in enumerate(told):
         points: list[Point] = [(float(i), _height(space[n], t["values"][n])) for i, n in enumerate(names)]
-        parts.append(charts.line(frame, points, "challenger" if place >= len(whole) - good else "neutral", _tip(t)))
+        parts.append(charts.line(frame, points, "challenger" if place >= len(told) - good else "neutral", _tip(t)))
     return charts.svg(
         frame, "Hyperparameters of every trial", parts, described="The best fifth in colour", css="chart whole"
     )
@@ -96,7 +98,7 @@ def _axis(frame: Frame, at: int, name: str, said: Any) -> Markup:
     ends = (d.low, d.high) if d.kind != "choice" else (d.choices[0], d.choices[-1])
     x = charts.short(frame.px(float(at)))
     top, foot = charts.short(frame.py(1.0)), charts.short(frame.py(0.0))
-    shown = [number(e) if isinstance(e, float) else str(e) for e in ends]
+    shown = [f"{e:g}" if isinstance(e, float) else str(e) for e in ends]
     return Markup(
         '<path class="grid" d="M{x} {top}V{foot}"/><text class="tick" x="{x}" y="{low_at}" text-anchor="middle">{low}'
         '</text><text class="tick" x="{x}" y="{high_at}" text-anchor="middle">{high}</text>'
