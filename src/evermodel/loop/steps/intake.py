@@ -105,7 +105,7 @@ def _kept(turn: Turn, contract: Contract, frame: pl.DataFrame, delivery: Deliver
         fresh, turn = _once(turn, contract, frame)
         repeated = frame.height - fresh.height
         target = contract.roles.target
-        known = fresh[target].is_not_null() if target in fresh.columns else pl.Series([False] * fresh.height)
+        known = fresh[target].is_not_null() if target in fresh.columns else pl.repeat(False, fresh.height, eager=True)
         turn = _ready(turn, fresh.filter(known))
         if (~known).any():
             waiting = put_rows(turn.store, fresh.filter(~known), turn.now)
