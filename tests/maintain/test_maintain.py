@@ -96,6 +96,22 @@ def test_rows_that_come_twice_count_once(place):
     assert read(place.store, "m")[0].rows_ready == 250
 
 
+def test_rows_without_labels_that_come_twice_wait_once(place, tmp_path):
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    place.police(labels=str(labels), id="row_id")
+    frame = rows(300, 97).with_row_index("row_id").drop("y")
+    place.deliver("rows.csv", frame=frame)
+    place.maintain()
+    place.deliver("again.csv", frame=frame.reverse())
+    (check,) = place.maintain(days=1).jobs
+    assert check.state == "done"
+    told = "\n".join(check.said)
+    assert "took 0 rows" in told
+    assert "300 had come before" in told, told
+    assert sum(r.rows for r in read(place.store, "m")[0].waiting) == 300
+
+
 def test_late_labels_find_their_rows(place, tmp_path):
     labels = tmp_path / "labels"
     labels.mkdir()
