@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.cli import bad_models, bad_requests, bad_rows
 from tests.cli.ground import Answer, Case, Ground, ask, faults, make_ground, snapshot
+from tests.small_disk import mounted
 
 ALONE = ("empty file", "adopt as '../x'", "a pickle bomb", "an unknown --with", "a home whose database is noise")
 FULL = (4_000, 8_000, 12_000, 16_000, 20_000)  # bytes left on a disk; an update needs about 40,000
@@ -63,47 +63,31 @@ def tried(case: Case, ground: Ground, *, alone: bool = False) -> list[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextmanager
-def mounted(size: int) -> Iterator[Path | None]:
-    """A disk of ``size`` bytes in memory; None where we may not mount one."""
-    at = Path(tempfile.mkdtemp())
-    asked = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(at)]
-    if os.geteuid() or not shutil.which("mount") or subprocess.run(asked, check=False, capture_output=True).returncode:
-        at.rmdir()
-        yield None
-        return
-    try:
-        yield at
-    finally:
-        subprocess.run(["umount", "-l", str(at)], check=False, capture_output=True)
-        at.rmdir()
-
-
 def disks(ground: Ground) -> Iterator[tuple[str, list[str] | None]]:
     """Disks that are full sooner or later, and a read-only one; None: skipped."""
-    used = sum(f.stat().st_size + 4096 for f in ground.home.rglob("*") if f.is_file())
     for room in FULL:
-        with mounted(used + room) as at:
-            if at is None:
+        with mounted() as disk:
+            if disk is None:
                 yield f"a disk with {room} bytes left", None
                 continue
-            shutil.copytree(ground.home, at / "home")
-            on_disk = replace(ground, home=at / "home")
+            shutil.copytree(ground.home, disk.at / "home")
+            disk.leave(room)
+            on_disk = replace(ground, home=disk.at / "home")
             case = Case("", bad_requests.update(), "disk is full", (1,), hint=True)
             before = snapshot(on_disk.home)
             found = [f for f in tried(case, on_disk) if not f.startswith("the store changed")]
             after = snapshot(on_disk.home)  # files that nothing points at may be left; the next writer removes them
             served = [k for k in before if k != "table versions" and before[k] != after.get(k)]
             found += [f"what was stored changed: {served[:3]}"] if served else []
-            subprocess.run(["mount", "-o", f"remount,size={used + (1 << 20)}", str(at)], check=True)  # space was freed
-            whole = ask(["predict", "m", str(ground.reference), "--to", str(ground.folder / "out.csv")], at / "home")
+            disk.free()
+            whole = ask(["predict", "m", str(ground.reference), "--to", str(ground.folder / "out.csv")], on_disk.home)
             yield f"a disk with {room} bytes left", [*found, *([whole.err[-200:]] if whole.code else [])]
-    with mounted(1 << 20) as at:
-        if at is None:
+    with mounted() as disk:
+        if disk is None:
             yield "a home that is read-only", None
             return
-        subprocess.run(["mount", "-o", "remount,ro", str(at)], check=True)
-        yield "a home that is read-only", tried(bad_requests.unwritable(at), ground)
+        disk.read_only()
+        yield "a home that is read-only", tried(bad_requests.unwritable(disk.at), ground)
 
 
 def main() -> int:

@@ -4,10 +4,10 @@
 
 Each week its rows are delivered as a file, without labels; the labels come a week later, joined by an id. ``evermodel
 maintain`` runs once a week with a policy of a few words: ``check`` a week, ``update`` four weeks. Faults of seven kinds
-(bench/maintain_faults.py); a process that maintains is really killed (-9), another finds its disk full (a limit on the
-size of files). Beside it: never updated; the calendar (refit on all that was delivered, every four weeks, without a
-judge; under the same faults, and without any); an oracle (refit on all rows of the past every week, labels at once, no
-faults). Scores are on each week's true rows, in points, mean of four-week stretches. Compute: processor seconds of
+(bench/maintain_faults.py); a process that maintains is really killed (-9), another finds its disk full (the home lies
+on a disk of its own whose room is taken away; where none may be mounted, a limit on the size of files). Beside it:
+never updated; the calendar (refit on all that was delivered, every four weeks, without a judge; under the same faults,
+and without any); an oracle (refit on all rows of the past every week, labels at once, no faults). Scores are on each week's true rows, in points, mean of four-week stretches. Compute: processor seconds of
 training, and of everything. Wrong promotions that stay: in the four weeks after it the new version, and in the four
 after those what served in each of them, is beyond doubt more than a point worse than what it replaced.
 """
@@ -30,6 +30,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 import polars as pl
@@ -51,6 +52,7 @@ from evermodel.core.table import Table
 from evermodel.loop._maintain.memory import read
 from evermodel.loop.home import champion_of, open_home
 from evermodel.loop.versions import load_version
+from tests.small_disk import Disk, mounted
 
 START = dt.datetime(2026, 1, 5, 6, tzinfo=dt.UTC)
 STRETCH = 4  # weeks: the calendar's month, and what scores are taken over
@@ -66,11 +68,12 @@ class Year:
     folder: Path
     home: Path
     model: Path
+    disk: Disk | None
     served: list[str] = field(default_factory=list)  # the version in service in each week
     said: list[str] = field(default_factory=list)
 
 
-def prepared(name: str, weeks: int, folder: Path, seed: int) -> Year:
+def prepared(name: str, weeks: int, folder: Path, disk: Disk | None, seed: int) -> Year:
     stream = STREAMS[name]()
     if name == "gas_sensor":  # fewer sensors, so that an oracle of every week is paid for; rows in no order of gases
         keep = [c for c in stream.blocks[0].columns if not c.startswith("s") or int(c[1:3]) <= 5]
@@ -81,7 +84,8 @@ def prepared(name: str, weeks: int, folder: Path, seed: int) -> Year:
     cut = [rows[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
     (folder / "rows").mkdir(parents=True)
     (folder / "labels").mkdir()
-    return Year(stream, cut, folder, folder / "home", deploy(stream, "lightgbm", seed, folder))
+    home = (disk.at if disk else folder) / "home"
+    return Year(stream, cut, folder, home, deploy(stream, "lightgbm", seed, folder), disk)
 
 
 def deliver(year: Year, week: int, faults: dict[int, Fault], seed: int) -> None:
@@ -136,7 +140,10 @@ def maintained(year: Year, faults: dict[int, Fault], seed: int, every: str) -> N
 def struck(year: Year, now: dt.datetime, fault: Fault, chance: random.Random) -> str:
     """A process of its own maintains, and is killed at a random moment, or cannot write."""
     words = [sys.executable, __file__, "--child", str(year.home), now.isoformat()]
-    limit = "20000" if fault.kind == "full disk" else ""
+    full = fault.kind == "full disk"
+    if full and year.disk:
+        year.disk.leave(chance.randrange(200_000))
+    limit = "20000" if full and not year.disk else ""
     ready = year.folder / "ready"
     ready.unlink(missing_ok=True)
     child = subprocess.Popen(
@@ -149,6 +156,8 @@ def struck(year: Year, now: dt.datetime, fault: Fault, chance: random.Random) ->
         time.sleep(chance.uniform(0.0, 2.0))
         child.send_signal(signal.SIGKILL)
     out = child.communicate()[0].decode()
+    if full and year.disk:
+        year.disk.free()
     held = [j.kind for j in open_home(year.home).jobs("m", states=("running",))]
     return f"{fault.kind}: exit {child.returncode}, left running: {held or 'nothing'} {out[-100:].strip()!r}"
 
@@ -259,8 +268,8 @@ def shown_gain(year: Year, weeks: list[tuple[int, Model, Model]]) -> float:
 
 
 def run(name: str, given: argparse.Namespace) -> dict[str, float]:
-    with tempfile.TemporaryDirectory() as folder:
-        year = prepared(name, given.weeks, Path(folder), given.seed)
+    with tempfile.TemporaryDirectory() as folder, mounted() as disk:
+        year = prepared(name, given.weeks, Path(folder), disk, given.seed)
         faults = {} if given.no_faults else {f.week: f for f in drawn(given.weeks, given.seed)}
         began = time.process_time()
         maintained(year, faults, given.seed, given.update)

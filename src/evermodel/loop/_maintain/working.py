@@ -13,6 +13,7 @@ from typing import Any
 
 from evermodel.core import clock, plugs
 from evermodel.core.errors import EvermodelError, LeaseLost
+from evermodel.core.files import disk_space
 from evermodel.core.job import Done, Job
 from evermodel.core.policy import Policy
 from evermodel.core.store import Move, Store
@@ -50,7 +51,7 @@ def run(store: Store, policy: Policy, job: Job, lease: float = LEASE) -> Report:
     """One leased job, from its first step to the transaction that ends it. Raises nothing: a failure is a report."""
     began = time.process_time()
     try:
-        with _alive(store, job, policy, lease) as progress:
+        with disk_space(store.home), _alive(store, job, policy, lease) as progress:
             guarded = fenced(store, job)
             turn = Turn(guarded, policy, job, clock.seconds(), *read(store, job.name), progress)
             turn = turn if job.kind == "update" else _checked(turn)
