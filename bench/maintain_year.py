@@ -3,13 +3,14 @@
     PYTHONPATH=src python bench/maintain_year.py [--streams electricity,…] [--seed 0] [--weeks 48] [--no-faults]
 
 Each week its rows are delivered as a file, without labels; the labels come a week later, joined by an id. ``evermodel
-maintain`` runs once a week with a policy of a few words: ``check`` a week, ``update`` four weeks. Faults of seven kinds
-(bench/maintain_faults.py); a process that maintains is really killed (-9), another finds its disk full (the home lies
-on a disk of its own whose room is taken away; where none may be mounted, a limit on the size of files). Beside it:
-never updated; the calendar (refit on all that was delivered, every four weeks, without a judge; under the same faults,
-and without any); an oracle (refit on all rows of the past every week, labels at once, no faults). Scores are on each week's true rows, in points, mean of four-week stretches. Compute: processor seconds of
-training, and of everything. Wrong promotions that stay: in the four weeks after it the new version, and in the four
-after those what served in each of them, is beyond doubt more than a point worse than what it replaced.
+maintain`` runs once a week with a policy of a few words: ``check`` a week, ``update`` four weeks. Faults of seven
+kinds (bench/maintain_faults.py); a process that maintains is really killed (-9), another finds its disk full (the
+home lies on a disk of its own whose room is taken away; where none may be mounted, a limit on the size of files).
+Beside it: never updated; the calendar (refit on all that was delivered, every four weeks, without a judge; under the
+same faults, and without any); an oracle (refit on all rows of the past every week, labels at once, no faults). Scores
+are on each week's true rows, in points, mean of four-week stretches. Compute: processor seconds of training, and of
+everything. Wrong promotions that stay: in the four weeks after it the new version, and in the four after those what
+served in each of them, is beyond doubt more than a point worse than what it replaced.
 """
 
 from __future__ import annotations
