@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 import evermodel
 from evermodel.cli.app import app
+from evermodel.core import plugs
 from evermodel.core.errors import AskedWrongly, NoData
 from tests.loop.conftest import rows
 
@@ -25,6 +26,24 @@ def test_better_tunes_then_fuses_each_on_rows_of_its_own(adopted):
     later = rows(600, 9, angle=1.1)
     old, new = (evermodel.evaluate("m", later, version=v, home=adopted) for v in ("v1", done.in_service))
     assert new.scores["auc"] > old.scores["auc"] + 0.05
+
+
+def test_resumed_it_takes_no_step_twice(adopted, monkeypatch):
+    whole = plugs.module("loop", "iterate").fuse
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(plugs.module("loop", "iterate"), "fuse", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        evermodel.iterate("m", rows(2400, 3, angle=1.1), trials=4, home=adopted)
+    monkeypatch.setattr(plugs.module("loop", "iterate"), "fuse", whole)
+    done = evermodel.iterate("m", rows(2400, 3, angle=1.1), trials=4, home=adopted, resume=True)
+    assert [v["change"] for v in evermodel.show("m", home=adopted).rows] == ["adopt", "tune", "fuse"]
+    assert [(s.change, s.challenger) for s in done.steps] == [("tune", "v2"), ("fuse", "v3")]
+    assert (done.champion, done.decision) == ("v1", "promote")
+    with pytest.raises(AskedWrongly, match="known before"):  # what was done to its end is not gone on with
+        evermodel.iterate("m", rows(2400, 3, angle=1.1), trials=4, home=adopted, resume=True)
 
 
 def test_faster_prunes(adopted):

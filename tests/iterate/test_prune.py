@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import shutil
+import signal
+import time
 
 import pytest
 from click.testing import CliRunner
@@ -52,6 +57,67 @@ def test_ctrl_c_in_the_middle_changes_nothing_and_the_next_prune_goes_through(ad
         evermodel.prune("m", rows(2000, 7), home=adopted, on_point=interrupt)
     assert (evermodel.show("m", home=adopted).rows, evermodel.log("m", home=adopted).rows) == before
     assert evermodel.prune("m", rows(2000, 7), ratio=0.5, home=adopted).challenger == "v2"
+
+
+def _told(tried):
+    """All of a point but its measurements of time, which scatter."""
+    return [(p.ratio, p.size, p.score) for p in tried]
+
+
+def _slow(home):
+    evermodel.prune("m", rows(3000, 7), keep_metric=0.01, home=home, on_point=lambda point: time.sleep(1.0))
+
+
+def test_kill_9_loses_no_ratio_that_was_finished(adopted, tmp_path):
+    whole = tmp_path / "whole"
+    shutil.copytree(adopted, whole)
+    process = multiprocessing.get_context("spawn").Process(target=_slow, args=(adopted,))
+    process.start()
+    kept, deadline = adopted / "scratch" / "m" / "prune", time.monotonic() + 90
+    while sum(1 for _ in kept.glob("*/0*/told.json")) < 2:
+        assert process.is_alive()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    finished = {p: p.stat().st_mtime_ns for p in kept.glob("*/0*/told.json")}
+    assert 2 <= len(finished) < 5
+    assert evermodel.show("m", home=adopted).rows[-1]["version"] == "v1"
+
+    def untouched(point):
+        heard.append(point)
+        assert {p: p.stat().st_mtime_ns for p in finished} == finished, "not done again"
+
+    heard = []
+    told = {"keep_metric": 0.01, "resume": True, "on_point": untouched}
+    done = evermodel.prune("m", rows(3000, 7), home=adopted, **told)
+    same = evermodel.prune("m", rows(3000, 7), keep_metric=0.01, home=whole)
+    assert _told(done.tried) == _told(same.tried)
+    assert len(heard) == 5
+    assert (done.decision, done.ratio) == (same.decision, same.ratio)
+    assert not any(kept.iterdir()), "nothing is left of what is done"
+
+
+def test_what_was_kept_and_is_damaged_is_done_again(adopted):
+    def interrupt(point):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evermodel.prune("m", rows(2000, 7), ratio=0.5, home=adopted, on_point=interrupt)
+    (kept,) = (adopted / "scratch" / "m" / "prune").glob("*/0.5")
+    for file in (kept / "model").iterdir():
+        file.write_bytes(b"noise")
+    assert evermodel.prune("m", rows(2000, 7), ratio=0.5, home=adopted, resume=True).challenger == "v2"
+
+
+def test_the_command_says_how_to_go_on(adopted, tmp_path, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evermodel, "prune", interrupt)
+    result = CliRunner().invoke(app, ["prune", "m", "--home", str(adopted)])
+    assert result.exit_code == 130
+    assert "the same command with --resume goes on" in result.stderr
 
 
 def test_the_command_answers_in_json_and_by_exit_codes(adopted, tmp_path):

@@ -9,7 +9,7 @@ import click
 
 import evermodel
 from evermodel.cli.options import home_and_json, parsed_settings
-from evermodel.cli.show import epochs, finish, say
+from evermodel.cli.show import epochs, finish, resumable, say
 from evermodel.core.errors import BadSetting
 
 
@@ -44,6 +44,7 @@ def _hear(quiet: bool) -> Callable[[Any], None]:
 @click.option("--latency", callback=_times, metavar="TIMES", help="As much as brings latency to this: 0.5x.")
 @click.option("--size", callback=_times, metavar="TIMES", help="As much as brings the size to this: 0.3x.")
 @click.option("--keep-metric", type=float, default=0.005, show_default=True, help="How much of the score may be lost.")
+@click.option("--resume", is_flag=True, help="Go on where the same command was interrupted.")
 @click.option("--metric", help="The metric that decides (else auc, accuracy or r2 by task).")
 @click.option("--accept", multiple=True, help="Accept a difference from the contract: 'unit' or 'unit:COLUMN'.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
@@ -54,14 +55,15 @@ def prune(
     """Make the champion smaller and faster; it is served if it is no worse beyond doubt, and cheaper.
 
     DATA are new labelled rows; without, rows kept out of all training choose and judge. Without --ratio, --latency or
-    --size the most that costs --keep-metric goes. Exit codes as of update.
+    --size the most that costs --keep-metric goes. Ctrl-C loses no finished ratio: --resume goes on. Exit codes as of
+    update.
 
     \b
     Example:
       evermodel prune churn april.csv --latency 0.5x
       evermodel prune churn april.csv --with trees --ratio 0.8 --keep-metric 0.01
     """
-    with epochs(quiet=as_json) as hear:
+    with resumable(), epochs(quiet=as_json) as hear:
         result = evermodel.prune(
             name, data, home=home, settings=parsed_settings(settings), on_epoch=hear, on_point=_hear(as_json), **given
         )

@@ -49,8 +49,17 @@ def _line(epoch: Any) -> str:
 
 
 @contextmanager
-def trials_heard(*, quiet: bool) -> Iterator[Callable[[Any], None]]:
-    """Shows each finished trial on stderr, a line each; says how to go on where a search is interrupted."""
+def resumable() -> Iterator[None]:
+    """Says how to go on where Ctrl-C ended a command that keeps what it finished."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("\nStopped. What was finished is kept: the same command with --resume goes on.", err=True)
+        raise SystemExit(130) from None
+
+
+def trials_heard(*, quiet: bool) -> Callable[[Any], None]:
+    """Shows each finished trial on stderr, a line each."""
     best = float("-inf")
 
     def hear(trial: Any) -> None:
@@ -59,11 +68,7 @@ def trials_heard(*, quiet: bool) -> Iterator[Callable[[Any], None]]:
         if not quiet:
             click.echo(_trial_line(trial, best), err=True)
 
-    try:
-        yield hear
-    except KeyboardInterrupt:
-        click.echo("\nStopped. Finished trials are kept: the same command with --resume goes on.", err=True)
-        raise SystemExit(130) from None
+    return hear
 
 
 def _trial_line(trial: Any, best: float) -> str:

@@ -8,7 +8,7 @@ import click
 
 import evermodel
 from evermodel.cli.options import home_and_json, parsed_settings, seconds
-from evermodel.cli.show import finish, say, trials_heard
+from evermodel.cli.show import finish, resumable, say, trials_heard
 
 
 @click.command()
@@ -42,10 +42,10 @@ def tune(
       evermodel tune churn april.csv --trials 40
       evermodel tune churn --space space.json --budget 10m --resume
     """
-    with trials_heard(quiet=as_json) as hear:
+    with resumable():
         result = evermodel.tune(
             name, data, home=home, settings=parsed_settings(settings), budget=seconds(budget), warm=not cold,
-            on_trial=hear, **given,
+            on_trial=trials_heard(quiet=as_json), **given,
         )  # fmt: skip
     say(result, as_json)
     finish(result.decision)

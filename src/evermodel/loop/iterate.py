@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from evermodel.loop.memory import read_memory
 from evermodel.loop.prune import prune
 from evermodel.loop.results import Shown, Updated
 from evermodel.loop.tune import Tuned, tune
+from evermodel.loop.unfinished import Unfinished
 from evermodel.loop.versions import load_version
 
 Goal = Literal["better", "faster", "smaller"]
@@ -76,6 +78,7 @@ def iterate(
     trials: int | None = None,
     keep_metric: float = 0.005,
     accept: Collection[str] = (),
+    resume: bool = False,
     seed: int = 0,
     home: str | Path | None = None,
     on_trial: Callable[[Trial], None] = lambda trial: None,
@@ -84,8 +87,8 @@ def iterate(
     """Improve the model in service: "better" tunes, then fuses; "faster" prunes what costs nothing, "smaller" half.
 
     Each step gets its own part of ``data``, oldest first, so that every judge sees rows nobody was trained on; a step
-    that cannot be taken is skipped, and the account says why. ``budget`` in seconds bounds the search. Raises
-    BadSetting, NotFound, NoData.
+    that cannot be taken is skipped, and the account says why. ``budget`` in seconds bounds the search; ``resume`` goes
+    on where the same was interrupted: steps that were done are not done again. Raises BadSetting, NotFound, NoData.
 
         $ evermodel iterate churn april.csv --goal faster
     """
@@ -96,17 +99,38 @@ def iterate(
     before = champion_of(store, name).version
     rooms = ROOMS[goal]
     parts = _parts(data, len(rooms))
+    key = [goal, trials, keep_metric, seed, *map(_digest, parts)]
+    unfinished = Unfinished(store, name, "iterate", key, resume=resume)
+    before = (unfinished.told("before") or {"version": before})["version"]
+    unfinished.keep("before", {"version": before})
     told: dict[str, Any] = {"accept": accept, "seed": seed, "home": home, "on_epoch": on_epoch}
-    searching = None if budget is None else max(1.0, TUNING * budget)
+    searching: dict[str, Any] = {"trials": trials, "on_trial": on_trial}
+    searching["budget"] = None if budget is None else max(1.0, TUNING * budget)
+    pruning: dict[str, Any] = {"size": HALF if goal == "smaller" else None, "keep_metric": keep_metric}
     work: dict[str, Callable[[Any], Updated]] = {
-        "tune": lambda rows: tune(name, rows, budget=searching, trials=trials, on_trial=on_trial, **told),
-        "prune": lambda rows: prune(
-            name, rows, size=HALF if goal == "smaller" else None, keep_metric=keep_metric, **told
-        ),
+        "tune": lambda rows: tune(name, rows, resume=resume, **searching, **told),
+        "prune": lambda rows: prune(name, rows, resume=resume, **pruning, **told),
         "fuse": lambda rows: fuse(name, _versions(store, name), data=rows, **told),
     }
-    steps = [_tried(store, name, room, work[room], part) for room, part in zip(rooms, parts, strict=True)]
-    return _account(store, name, goal, before, steps, began)
+    steps = [_once(unfinished, store, name, room, work[room], part) for room, part in zip(rooms, parts, strict=True)]
+    account = _account(store, name, goal, before, steps, began)
+    unfinished.clear()
+    return account
+
+
+def _digest(rows: Any) -> str:
+    return "" if rows is None else str(collect(scan(rows)).hash_rows(seed=0).sum())
+
+
+def _once(
+    unfinished: Unfinished, store: Store, name: str, room: str, work: Callable[[Any], Updated], rows: Any
+) -> Step:
+    """A step that an interrupted run had ended is as it was told."""
+    told = unfinished.told(room)
+    step = Step(**told) if told else _tried(store, name, room, work, rows)
+    if step.decision != "skipped":
+        unfinished.keep(room, dataclasses.asdict(step))
+    return step
 
 
 def _parts(data: Any, count: int) -> list[Any]:

@@ -26,6 +26,7 @@ from evermodel.loop.home import champion_of, open_home
 from evermodel.loop.prepare import Prepared
 from evermodel.loop.results import Updated, number
 from evermodel.loop.scoring import check_metric
+from evermodel.loop.unfinished import Unfinished, rows_key
 from evermodel.loop.unseen import choosing, prepare_unseen
 
 JUDGED = 0.5  # of the new rows: that little is lost takes more of them to show than a gain, and none are learnt later
@@ -64,6 +65,7 @@ def prune(
     keep_metric: float = KEEP,
     metric: str | None = None,
     accept: Collection[str] = (),
+    resume: bool = False,
     seed: int = 0,
     home: str | Path | None = None,
     on_point: Callable[[Point], None] = lambda point: None,
@@ -74,7 +76,7 @@ def prune(
     ``with_`` names a plug of pruners/, or auto. ``ratio`` of it goes; or as much as ``latency`` or ``size`` (times the
     champion's, measured) ask; or, of five ratios tried, the most that costs ``keep_metric`` of the score on rows to
     choose by. The judge asks the same margin on rows nobody has seen: of ``data``, else those kept out of training.
-    Raises BadModel, BadSetting, NoData, NotFound, Moved.
+    ``resume`` goes on where the same pruning was interrupted. Raises BadModel, BadSetting, NoData, NotFound, Moved.
 
         $ evermodel prune churn april.csv --latency 0.5x
     """
@@ -88,7 +90,9 @@ def prune(
     way = _way(prepared.parent) if with_ == "auto" else with_
     context = Context(seed, None, on_epoch)
     prepared = with_fair_past(store, prepared, context, enough=ENOUGH)
-    points = Points(way, told, prepared.parent, choosing(prepared), context, on_point)
+    key = [rows_key(prepared), prepared.card.version, way, dict(told), seed]
+    unfinished = Unfinished(store, name, "prune", key, resume=resume)
+    points = Points(way, told, prepared.parent, choosing(prepared), context, on_point, unfinished)
     _search(points, ratio, latency, size, keep_metric)
     limits: dict[str, dict[str, Any]] = {
         k: {"at_most": v} for k, v in (("latency", latency), ("size", size)) if v is not None
@@ -97,6 +101,7 @@ def prune(
         limits["cheaper"] = {"of": "size"}
     asked = Asked("prune", {}, "not_worse_and_cheaper", metric, 100.0 * keep_metric, limits)
     result = _judged(store, prepared, points, points.in_order(keep_metric), asked)
+    unfinished.clear()
     return dataclasses.replace(result, seconds=time.monotonic() - began)
 
 

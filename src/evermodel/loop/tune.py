@@ -36,6 +36,7 @@ from evermodel.loop.making import finished, make
 from evermodel.loop.prepare import Prepared, prepare
 from evermodel.loop.results import Updated
 from evermodel.loop.scoring import check_metric
+from evermodel.loop.unfinished import rows_key
 
 UNBEATEN = "None of {} other points beat the hyperparameters in service: it was trained with these on newer rows."
 TRIALS = 30
@@ -165,10 +166,8 @@ def _runs(
     resume: bool,
 ) -> Runs:  # fmt: skip
     """The study of this very search: same rows, space, folds, metric, seed. A new one unless it is to be resumed."""
-    rows = prepared.memory.digest + str(len(prepared.new)) + str(prepared.new.frame.hash_rows(seed=0).sum())
-    told = json.dumps(
-        [rows, space.as_json(), len(fits.folds), fits.metric, seed, prepared.card.version], sort_keys=True
-    )
+    rows, version = rows_key(prepared), prepared.card.version
+    told = json.dumps([rows, space.as_json(), len(fits.folds), fits.metric, seed, version], sort_keys=True)
     key = hashlib.sha256(told.encode()).hexdigest()[:16]
     at = store.scratch(prepared.card.name) / "studies.journal"
     number = 0

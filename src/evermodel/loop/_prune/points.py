@@ -24,6 +24,7 @@ from evermodel.loop.auto import Recipe
 from evermodel.loop.costs import REPEATS as REPEATS_OF_COSTS
 from evermodel.loop.costs import compressed, costs_of
 from evermodel.loop.making import Made
+from evermodel.loop.unfinished import Unfinished
 
 REPEATS = 5  # predictions that a point's latency is the median of; the winner's is measured anew
 AIM = 0.95  # of the asked latency or size: measurements scatter
@@ -49,7 +50,7 @@ class Points:
 
     def __init__(
         self, way: str, settings: Mapping[str, Any], parent: Model, split: Split, context: Context,
-        hear: Callable[[Point], None],
+        hear: Callable[[Point], None], unfinished: Unfinished | None = None,
     ) -> None:  # fmt: skip
         self.way, self.settings, self.parent, self.split, self.context = way, dict(settings), parent, split, context
         self.rows = tuning_rows(split.tuning)
@@ -57,9 +58,17 @@ class Points:
         self.base = self.score(parent)
         self.hear = hear
         self.tried: list[tuple[Point, Made]] = []
+        self.unfinished = unfinished
 
     def run(self, ratio: float) -> Point:
-        """Prunes by ``ratio``, with recovery; measured and remembered."""
+        """Prunes by ``ratio``, with recovery; measured and remembered. What an interrupted run did is not redone."""
+        point, model, curve = self._found(ratio) or self._new(ratio)
+        recipe = Recipe(self.way, {**self.settings, "ratio": ratio})
+        self.tried.append((point, Made(recipe, model, point.seconds, tuple(curve))))
+        self.hear(point)
+        return point
+
+    def _new(self, ratio: float) -> tuple[Point, Model, list[Epoch]]:
         began, curve = time.monotonic(), list[Epoch]()
         model = self._pruned(ratio, curve, {})
         seconds = time.monotonic() - began
@@ -67,17 +76,26 @@ class Points:
         point = Point(
             ratio, after.latency / max(before.latency, 1e-9), after.size / before.size, self.score(model), seconds
         )
-        self.tried.append(
-            (point, Made(Recipe(self.way, {**self.settings, "ratio": ratio}), model, seconds, tuple(curve)))
-        )
-        self.hear(point)
-        return point
+        if self.unfinished:
+            told = {"point": dataclasses.asdict(point), "curve": [dataclasses.asdict(e) for e in curve]}
+            self.unfinished.keep(f"{ratio:g}", told, model)
+        return point, model, curve
+
+    def _found(self, ratio: float) -> tuple[Point, Model, list[Epoch]] | None:
+        told = self.unfinished.told(f"{ratio:g}") if self.unfinished else None
+        model = self.unfinished.model(f"{ratio:g}") if self.unfinished and told else None
+        if told is None or model is None:
+            return None
+        return Point(**told["point"]), model, [Epoch(**e) for e in told["curve"]]
 
     def reaching(self, what: str, times: float) -> float:
         """The smallest ratio that brings latency or size below ``times`` the parent's; nothing is trained for it.
 
         Raises BadSetting where none does.
         """
+        told = self.unfinished.told(f"{what} {times:g}") if self.unfinished else None
+        if told is not None:  # measured again, it would be another ratio
+            return float(told["ratio"])
         aim = AIM * times
         if self._left(what, MOST) > aim:
             raise BadSetting(
@@ -88,6 +106,8 @@ class Points:
         for _ in range(STEPS + 1):
             middle = (low + high) / 2
             low, high = (low, middle) if self._left(what, middle) <= aim else (middle, high)
+        if self.unfinished:
+            self.unfinished.keep(f"{what} {times:g}", {"ratio": round(high, 3)})
         return round(high, 3)
 
     def within(self, tolerance: float) -> None:
