@@ -1,4 +1,4 @@
-"""Files behind URLs: a real WebDAV server and a folder as URL; second copies; caches that are checked."""
+"""Files behind URLs: a bucket that speaks S3, a real WebDAV server and a folder as URL; second copies; caches that are checked."""
 
 from __future__ import annotations
 
@@ -36,10 +36,31 @@ def webdav(folder):
         thread.join(5)
 
 
-@pytest.fixture(params=["file", "webdav"])
+@contextmanager
+def bucket():
+    """An empty bucket behind S3's protocol, on loopback."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    url = "http://{}:{}".format(*server.get_host_and_port())
+    who = {"aws_access_key_id": "me", "aws_secret_access_key": "topsecret", "region_name": "us-east-1"}
+    try:
+        boto3.client("s3", endpoint_url=url, **who).create_bucket(Bucket="models")
+        yield {"endpoint_url": url, "key": "me", "secret": "topsecret"}
+    finally:
+        server.stop()
+
+
+@pytest.fixture(params=["file", "webdav", "s3"])
 def place(request, tmp_path):
     if request.param == "file":
         yield (tmp_path / "files").as_uri(), {}
+        return
+    if request.param == "s3":
+        with bucket() as told:
+            yield "s3://models/production", {"s3://": told}
         return
     with webdav(tmp_path / "served") as url:
         yield "webdav://models", {"webdav://": {"base_url": url, "auth": ("me", "topsecret")}}
