@@ -1,4 +1,4 @@
-"""Files behind URLs: a bucket that speaks S3, a real WebDAV server and a folder as URL; second copies; caches that are checked."""
+"""Files behind URLs: a bucket that speaks S3, a WebDAV server, a folder; second copies; caches that are checked."""
 
 from __future__ import annotations
 
