@@ -13,10 +13,11 @@ from evermodel.core.learning import categories_of
 from evermodel.core.reading import collect
 from evermodel.core.sampling import spread_rows
 from evermodel.core.target import class_text, label_text
-from evermodel.core.units import quantiles_of, shape_distance, unit_change
+from evermodel.core.units import apart, quantiles_of, shape_distance, unit_change
 from evermodel.core.values import number
 
 MANY = 6  # columns of numbers from which "most of them drifted" means something
+ALONE = 50.0  # times the others' distance, where most drifted: what is farther did not drift with them (real: up to 14)
 OUTSIDE = 0.2  # share of rows outside the reference range from which it is worth a line
 
 
@@ -29,29 +30,32 @@ def compared(contract: Contract, frame: pl.LazyFrame) -> list[Difference]:
     if numbers:
         exprs = [number(pl.col(c.name), schema[c.name], decimal_comma=c.decimal_comma) for c in numbers]
         sample = spread_rows(frame.select(exprs))
-        restless = _restless(numbers, sample)
+        drift = _drift(numbers, sample)
         for c in numbers:
-            found += _number(c, sample[c.name], restless)
+            found += _number(c, sample[c.name], drift)
     for c in there:
         if c.kind == "category" and schema[c.name] != pl.Binary:
             found += _categories(c, categories_of(frame, c.name, schema[c.name]))
     return found
 
 
-def _restless(columns: list[Column], sample: pl.DataFrame) -> bool:
-    """Whether so many columns drifted far that one small factor among them proves nothing."""
+def _drift(columns: list[Column], sample: pl.DataFrame) -> float:
+    """The median distance of columns that drifted, where so many did that a factor among them proves little; else 0."""
     if len(columns) < MANY:
-        return False
+        return 0.0
     pairs = [(np.asarray(c.quantiles), quantiles_of(sample[c.name])) for c in columns if c.quantiles]
-    far = [shape_distance(old, new) > 1 for old, new in pairs if new is not None]
-    return bool(far) and sum(far) > len(far) / 3
+    known = [(old, new) for old, new in pairs if new is not None]
+    far = [apart(old, new) for old, new in known if shape_distance(old, new) > 1]
+    return float(np.median(far)) if len(far) > len(known) / 3 else 0.0
 
 
-def _number(column: Column, values: pl.Series, restless: bool) -> list[Difference]:
+def _number(column: Column, values: pl.Series, drift: float) -> list[Difference]:
     unit = unit_change(column, values)
     finite = values.filter(values.is_finite()).cast(pl.Float64)
     if unit is not None:
-        action: Action = "refuse" if unit.plain or not restless else "note"
+        new = quantiles_of(values)
+        drifted = new is not None and apart(np.asarray(column.quantiles), new) < ALONE * drift
+        action: Action = "note" if drifted and not unit.plain else "refuse"
         text = (
             f"{column.name!r} changed its scale: median {column.median:.6g} before, "
             f"{float(np.median(finite.to_numpy())):.6g} now, as by {unit.name}."

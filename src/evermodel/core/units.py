@@ -81,6 +81,11 @@ def shape_distance(old: Array, new: Array) -> float:
     return float(np.abs(new - old).max() / spread) if spread > 0 else float("inf")
 
 
+def apart(old: Array, new: Array) -> float:
+    """The larger distance of the two, each in the other's spreads."""
+    return max(shape_distance(old, new), shape_distance(new, old))
+
+
 def unit_change(column: Column, values: pl.Series) -> Unit | None:
     """The change of unit that explains ``values`` where no drift would; None where there is none, or too few rows.
 
@@ -93,19 +98,19 @@ def unit_change(column: Column, values: pl.Series) -> Unit | None:
     old = np.asarray(column.quantiles)
     if len(np.unique(old)) < 4 or len(np.unique(new)) < 4:
         return None
-    apart = max(shape_distance(old, new), shape_distance(new, old))
-    if apart < FAR:
+    far = apart(old, new)
+    if far < FAR:
         return None
     exact = EXACTLY + NOISE / len(values) ** 0.5
     fits = []
     for unit in (*KNOWN, *_general(old, new)):
         plain = unit in KNOWN and not 1 / LARGE < unit.factor < LARGE
         left = shape_distance(old * unit.factor + unit.shift, new)
-        if left < (min(PLAINLY, apart / FAR) if plain else exact):
+        if left < (min(PLAINLY, far / FAR) if plain else exact):
             fits.append((left, dataclasses.replace(unit, plain=plain)))
     if not fits:  # a season's drift besides: many factors would do then, and the usual ones are powers of ten
-        both = [(max(shape_distance(old * u.factor, new), shape_distance(new, old * u.factor)), u) for u in _POWERS]
-        fits = [(left, dataclasses.replace(u, plain=True)) for left, u in both if left < min(FAR, apart / BEYOND)]
+        both = [(apart(old * u.factor, new), u) for u in _POWERS]
+        fits = [(left, dataclasses.replace(u, plain=True)) for left, u in both if left < min(FAR, far / BEYOND)]
     return min(fits, key=lambda fit: fit[0])[1] if fits else None
 
 

@@ -9,14 +9,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import polars as pl
-
 from evermodel.core.errors import AskedWrongly, ContractBroken, EvermodelError, NoData
 from evermodel.core.job import Done
 from evermodel.core.spans import bytes_of
 from evermodel.core.store import Card, Event, Move
 from evermodel.loop._maintain.fenced import fenced
-from evermodel.loop._maintain.memory import ALIAS, Delivery, Owed, Probation, Remembered, get_rows, keep
+from evermodel.loop._maintain.memory import ALIAS, Delivery, Owed, Probation, Remembered, Rows, get_rows, keep
 from evermodel.loop._maintain.turn import Turn
 from evermodel.loop._maintain.way import TRIALS, Way, way
 from evermodel.loop.costs import costs_of
@@ -78,20 +76,30 @@ def _inputs(turn: Turn) -> tuple[str, ...]:
 
 
 def _fitting(turn: Turn) -> Turn:
-    """Without the deliveries that do not fit the model by themselves; each is told of."""
-    left = []
-    for part in turn.memory.ready:
-        try:
-            prepare(turn.store, turn.name, pl.read_parquet(turn.store.blob(part.blob)))
-        except ContractBroken as error:
-            refused = Delivery("rows taken in before", "rows", part.blob, turn.now, part.rows, error.message)
-            turn = turn.remembering(deliveries=(*turn.memory.deliveries, refused)).saying(error.message)
-            turn = turn.happened("delivery refused", source=refused.source, rows=part.blob, reasons=[error.message])
-        except EvermodelError:
-            left.append(part)
-        else:
-            left.append(part)
-    return turn.remembering(ready=tuple(left))
+    """Without the deliveries that do not fit the model by themselves, else without the one that spoils the others."""
+    parts = turn.memory.ready
+    why = [_misfit(turn, (part,)) for part in parts]
+    if not any(why) and len(parts) > 1:  # together they do not: whose absence mends it, if it is one's alone?
+        mends = [i for i in range(len(parts)) if not _misfit(turn, parts[:i] + parts[i + 1 :])]
+        if len(mends) == 1:
+            why[mends[0]] = f"The other rows fit the model, with these they do not. {_misfit(turn, parts)}"
+    for part, reason in zip(parts, why, strict=True):
+        if reason:
+            refused = Delivery("rows taken in before", "rows", part.blob, turn.now, part.rows, reason)
+            turn = turn.remembering(deliveries=(*turn.memory.deliveries, refused)).saying(reason)
+            turn = turn.happened("delivery refused", source=refused.source, rows=part.blob, reasons=[reason])
+    return turn.remembering(ready=tuple(p for p, reason in zip(parts, why, strict=True) if not reason))
+
+
+def _misfit(turn: Turn, parts: tuple[Rows, ...]) -> str:
+    """Why rows cannot be held against the model; nothing where they can, or where something else is wrong with them."""
+    try:
+        prepare(turn.store, turn.name, get_rows(turn.store, parts))
+    except ContractBroken as error:
+        return error.message
+    except EvermodelError:
+        return ""
+    return ""
 
 
 @dataclasses.dataclass(frozen=True)
