@@ -18,11 +18,13 @@ import evermodel
 from evermodel.core import plugs
 from evermodel.core.betting import STAKES, added, e_value, log_wealth, ranking_losses, row_losses
 from evermodel.core.clock import wall
-from evermodel.core.errors import AskedWrongly, OutOfSpace
+from evermodel.core.errors import AskedWrongly, ContractBroken, OutOfSpace
 from evermodel.core.job import Job
 from evermodel.core.store import Move
-from evermodel.loop._maintain import working
+from evermodel.loop._maintain import updating, working
 from evermodel.loop._maintain.memory import Probation, Remembered, keep, read
+from evermodel.loop._maintain.planning import policy_of
+from evermodel.loop._maintain.turn import Turn
 from tests.cli.ground import ask
 from tests.loop.conftest import rows
 
@@ -308,6 +310,34 @@ def test_probation_is_over_and_the_new_one_is_kept(place):
     place.deliver("b.csv", 400, angle=0.8)
     said = "\n".join(w for j in place.maintain(days=8).jobs for w in j.said)
     assert "kept v2" in said, said
+
+
+def ready(place, *sizes):
+    """A turn of an update with so many deliveries ready."""
+    place.police(growth=100, every="50 weeks")
+    for i, n in enumerate(sizes):
+        place.deliver(f"{i}.csv", n)
+    place.maintain()
+    memory, digest = read(place.store, "m")
+    job = Job("m", "update", "2026-03-02T06:00:00+00:00")
+    return Turn(place.store, policy_of(place.store, "m")[0], job, 0.0, memory, digest, print)
+
+
+@pytest.mark.parametrize(
+    ("misfits", "left"),
+    [({220, 260, 360}, [100, 140]), ({220, 240, 260, 360}, [100, 120, 140])],
+    ids=["those of 120 rows", "any two, so that none can be told from the others"],
+)
+def test_an_update_is_made_without_the_one_delivery_that_spoils_the_others(place, monkeypatch, misfits, left):
+    def fits(store, name, frame):
+        if frame.height in misfits:
+            raise ContractBroken("'a' changed its scale.")
+
+    turn = ready(place, 100, 120, 140)
+    monkeypatch.setattr(updating, "prepare", fits)
+    fitting = updating._fitting(turn)
+    assert [r.rows for r in fitting.memory.ready] == left
+    assert ("The other rows fit the model" in "\n".join(fitting.said)) == (len(left) == 2)
 
 
 def test_a_bettor_gets_rich_only_on_a_real_difference():
