@@ -64,6 +64,18 @@ def test_the_command_writes_a_report_and_answers_in_json(adopted, tmp_path):
     assert len(document["steps"]) == 2
 
 
+def test_the_command_shows_what_pruning_tries(adopted, tmp_path):
+    shown = []
+    for i, more in enumerate(([], ["--json"])):
+        rows(2400, 3 + i).write_csv(tmp_path / f"{i}.csv")
+        told = ["iterate", "m", str(tmp_path / f"{i}.csv"), "--goal", "faster", "--keep-metric", "0.02"]
+        result = CliRunner().invoke(app, [*told, "--home", str(adopted), *more])
+        assert result.exit_code in (0, 10, 11), result.stderr
+        shown.append(result.stderr.count("ratio "))
+    assert shown[0] >= 4
+    assert shown[1] == 0
+
+
 def test_asked_wrongly(adopted):
     with pytest.raises(AskedWrongly, match="faster"):
         evermodel.iterate("m", rows(300, 3), goal="cheaper", home=adopted)

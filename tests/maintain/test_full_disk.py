@@ -11,6 +11,7 @@ import pytest
 from evermodel.core.errors import OutOfSpace
 from evermodel.loop._maintain.memory import read
 from evermodel.loop.home import champion_of
+from evermodel.loop.unfinished import Unfinished
 from evermodel.loop.versions import load_version
 from tests.cli.ground import ask
 from tests.loop.conftest import rows
@@ -74,6 +75,17 @@ def test_an_update_is_made_later(place, disk, pages):
         told(place, days=0.5)
     assert place.champion == "v2", "what could not be written was made again"
     load_version(place.store, champion_of(place.store, "m"))
+
+
+def test_what_cannot_be_kept_for_later_takes_no_room(place, disk):
+    work = Unfinished(place.store, "m", "prune", ["asked"], resume=False)
+    disk.leave(4 * PAGE)
+    work.keep("0.5", {"curve": "x" * 100_000})
+    assert work.told("0.5") is None
+    assert not [f for f in place.store.scratch("m").rglob("*") if f.is_file()]
+    disk.free()
+    work.keep("0.5", {"curve": "x" * 100_000})
+    assert work.told("0.5") == {"curve": "x" * 100_000}
 
 
 @pytest.mark.parametrize("pages", range(0, 12, 2))

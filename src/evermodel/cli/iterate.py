@@ -8,7 +8,7 @@ import click
 
 import evermodel
 from evermodel.cli.options import home_and_json, seconds
-from evermodel.cli.show import finish, resumable, say, trials_heard
+from evermodel.cli.show import finish, points_heard, resumable, say, trials_heard
 
 
 @click.command()
@@ -44,7 +44,13 @@ def iterate(
     """
     with resumable():
         result = evermodel.iterate(
-            name, data, home=home, budget=seconds(budget), on_trial=trials_heard(quiet=as_json), **given
+            name,
+            data,
+            home=home,
+            budget=seconds(budget),
+            on_trial=trials_heard(quiet=as_json),
+            on_point=points_heard(quiet=as_json),
+            **given,
         )
     if report_to:
         evermodel.report(name, result.challenger, to=report_to, home=home)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import click
 
 import evermodel
 from evermodel.cli.options import home_and_json, parsed_settings
-from evermodel.cli.show import epochs, finish, resumable, say
+from evermodel.cli.show import epochs, finish, points_heard, resumable, say
 from evermodel.core.errors import BadSetting
 
 
@@ -21,17 +20,6 @@ def _times(context: Any, parameter: click.Parameter, text: str | None) -> float 
         return float(text.strip().rstrip("xX"))
     except ValueError:
         raise BadSetting(f"--{parameter.name} must be a share of the champion's such as 0.5x. Got {text!r}.") from None
-
-
-def _hear(quiet: bool) -> Callable[[Any], None]:
-    def hear(point: Any) -> None:
-        if not quiet:
-            click.echo(
-                f"ratio {point.ratio:<6g} latency x{point.latency:.2f}  size x{point.size:.2f}  {point.score:.4f}",
-                err=True,
-            )
-
-    return hear
 
 
 @click.command()
@@ -65,7 +53,13 @@ def prune(
     """
     with resumable(), epochs(quiet=as_json) as hear:
         result = evermodel.prune(
-            name, data, home=home, settings=parsed_settings(settings), on_epoch=hear, on_point=_hear(as_json), **given
+            name,
+            data,
+            home=home,
+            settings=parsed_settings(settings),
+            on_epoch=hear,
+            on_point=points_heard(quiet=as_json),
+            **given,
         )
     say(result, as_json)
     finish(result.decision)

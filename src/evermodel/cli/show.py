@@ -71,6 +71,17 @@ def trials_heard(*, quiet: bool) -> Callable[[Any], None]:
     return hear
 
 
+def points_heard(*, quiet: bool) -> Callable[[Any], None]:
+    """Shows each size that pruning tried on stderr, a line each."""
+
+    def hear(point: Any) -> None:
+        if not quiet:
+            sizes = f"latency x{point.latency:.2f}  size x{point.size:.2f}"
+            click.echo(f"ratio {point.ratio:<6g} {sizes}  {point.score:.4f}", err=True)
+
+    return hear
+
+
 def _trial_line(trial: Any, best: float) -> str:
     state = {"whole": f"{trial.score:.4f}", "stopped": f"{trial.score:.4f} given up", "failed": "failed"}[trial.state]
     values = "  ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in trial.values.items())

@@ -14,6 +14,7 @@ from evermodel.core.reading import collect, scan
 from evermodel.core.searching import Trial
 from evermodel.core.store import Store
 from evermodel.core.training import Epoch, ignore_epoch
+from evermodel.loop._prune.points import Point
 from evermodel.loop.costs import ROWS, costs_of, size_of
 from evermodel.loop.fuse import fuse
 from evermodel.loop.home import champion_of, open_home
@@ -82,6 +83,7 @@ def iterate(
     seed: int = 0,
     home: str | Path | None = None,
     on_trial: Callable[[Trial], None] = lambda trial: None,
+    on_point: Callable[[Point], None] = lambda point: None,
     on_epoch: Callable[[Epoch], None] = ignore_epoch,
 ) -> Iterated:
     """Improve the model in service: "better" tunes, then fuses; "faster" prunes what costs nothing, "smaller" half.
@@ -107,6 +109,7 @@ def iterate(
     searching: dict[str, Any] = {"trials": trials, "on_trial": on_trial}
     searching["budget"] = None if budget is None else max(1.0, TUNING * budget)
     pruning: dict[str, Any] = {"size": HALF if goal == "smaller" else None, "keep_metric": keep_metric}
+    pruning["on_point"] = on_point
     work: dict[str, Callable[[Any], Updated]] = {
         "tune": lambda rows: tune(name, rows, resume=resume, **searching, **told),
         "prune": lambda rows: prune(name, rows, resume=resume, **pruning, **told),

@@ -65,6 +65,11 @@ class Prepared:
         champion = dataclasses.replace(self.champion, output=self.champion.output.uncorrected())
         return champion.predict(self.new.frame)
 
+    @property
+    def rows_key(self) -> str:
+        """The same for the same new rows beside the same memory."""
+        return self.memory.digest + str(len(self.new)) + str(self.new.frame.hash_rows(seed=0).sum())
+
     def split(self) -> Split:
         """What candidates may see: nothing that judges."""
         return Split(self.new.rows(self.learnable), self.kept)

@@ -26,7 +26,7 @@ from evermodel.loop.home import champion_of, open_home
 from evermodel.loop.prepare import Prepared
 from evermodel.loop.results import Updated, number
 from evermodel.loop.scoring import check_metric
-from evermodel.loop.unfinished import Unfinished, rows_key
+from evermodel.loop.unfinished import Unfinished
 from evermodel.loop.unseen import choosing, prepare_unseen
 
 JUDGED = 0.5  # of the new rows: that little is lost takes more of them to show than a gain, and none are learnt later
@@ -90,7 +90,7 @@ def prune(
     way = _way(prepared.parent) if with_ == "auto" else with_
     context = Context(seed, None, on_epoch)
     prepared = with_fair_past(store, prepared, context, enough=ENOUGH)
-    key = [rows_key(prepared), prepared.card.version, way, dict(told), seed]
+    key = [prepared.rows_key, prepared.card.version, way, dict(told), seed]
     unfinished = Unfinished(store, name, "prune", key, resume=resume)
     points = Points(way, told, prepared.parent, choosing(prepared), context, on_point, unfinished)
     _search(points, ratio, latency, size, keep_metric)

@@ -36,7 +36,6 @@ from evermodel.loop.making import finished, make
 from evermodel.loop.prepare import Prepared, prepare
 from evermodel.loop.results import Updated
 from evermodel.loop.scoring import check_metric
-from evermodel.loop.unfinished import rows_key
 
 UNBEATEN = "None of {} other points beat the hyperparameters in service: it was trained with these on newer rows."
 TRIALS = 30
@@ -166,7 +165,7 @@ def _runs(
     resume: bool,
 ) -> Runs:  # fmt: skip
     """The study of this very search: same rows, space, folds, metric, seed. A new one unless it is to be resumed."""
-    rows, version = rows_key(prepared), prepared.card.version
+    rows, version = prepared.rows_key, prepared.card.version
     told = json.dumps([rows, space.as_json(), len(fits.folds), fits.metric, seed, version], sort_keys=True)
     key = hashlib.sha256(told.encode()).hexdigest()[:16]
     at = store.scratch(prepared.card.name) / "studies.journal"

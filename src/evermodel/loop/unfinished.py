@@ -15,7 +15,6 @@ from typing import Any
 from evermodel.core.errors import EvermodelError
 from evermodel.core.model import Model
 from evermodel.core.store import Store
-from evermodel.loop.prepare import Prepared
 from evermodel.loop.versions import framework_name, load_folder, save_version
 
 WEEK = 7 * 86_400.0  # after which nobody goes on with what was left
@@ -56,20 +55,18 @@ class Unfinished:
         with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
             staged = Path(tempfile.mkdtemp(prefix=".writing-", dir=self._folder))
-            if model is not None:
-                save_version(staged, model)
-                told = {**told, "framework": framework_name(model)}
-            (staged / TOLD).write_text(json.dumps(told))
-            shutil.rmtree(self._folder / part, ignore_errors=True)
-            staged.rename(self._folder / part)
+            try:
+                if model is not None:
+                    save_version(staged, model)
+                    told = {**told, "framework": framework_name(model)}
+                (staged / TOLD).write_text(json.dumps(told))
+                shutil.rmtree(self._folder / part, ignore_errors=True)
+                staged.rename(self._folder / part)
+            finally:  # on a full disk what was half-written would be in the way of what comes next
+                shutil.rmtree(staged, ignore_errors=True)
 
     def clear(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def rows_key(prepared: Prepared) -> str:
-    """The same for the same new rows and the same memory."""
-    return prepared.memory.digest + str(len(prepared.new)) + str(prepared.new.frame.hash_rows(seed=0).sum())
 
 
 def _forget_old(works: Path) -> None:
