@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -93,14 +94,18 @@ class Transform:
         behind = tuple(Feature(c, "onehot", categories=v) for c, v in new.items() if v)
         return dataclasses.replace(self, features=features + behind)
 
-    def fitted(self, frame: pl.DataFrame, weight: Array | None = None) -> Transform:
+    def fitted(self, frame: pl.DataFrame, weight: Array | None = None, *, fills: bool = True) -> Transform:
         """The same encoding and scaling, its numbers learnt anew from ``frame``; code tables stay (see ``widened``).
 
-        ``weight`` (n,): how much each row counts for mean and deviation.
+        ``weight`` (n,): how much each row counts for mean and deviation. Without ``fills`` missing values are filled
+        as before: networks that fill them alike can stand side by side in one file.
         """
         if self.layout != "matrix":
             return self
         features = tuple(self._fitted_feature(f, frame, weight) for f in self.features)
+        if not fills:
+            pairs = zip(features, self.features, strict=True)
+            features = tuple(dataclasses.replace(new, fill=old.fill) for new, old in pairs)
         return dataclasses.replace(self, features=features)
 
     def _fitted_feature(self, feature: Feature, frame: pl.DataFrame, weight: Array | None) -> Feature:
@@ -153,7 +158,9 @@ def _encoded(feature: Feature, column: pl.Series) -> Array:
         values = column.to_numpy().astype(np.float64)
         if feature.fill is not None:
             values = np.where(np.isfinite(values), values, feature.fill)
-        return ((values - feature.center) / feature.scale)[:, None]
+        if feature.center != 0.0 or feature.scale != 1.0:
+            values = (values - feature.center) / feature.scale
+        return values[:, None]
     codes = category_codes(column, feature.categories)
     if feature.encoding == "code":
         missing = np.nan if feature.fill is None else feature.fill
@@ -166,5 +173,10 @@ def _encoded(feature: Feature, column: pl.Series) -> Array:
 
 def category_codes(column: pl.Series, categories: tuple[str, ...]) -> Array:
     """(n,) int64 position of each value in ``categories``; -1 where it is missing or not among them."""
-    codes = range(len(categories))
-    return column.cast(pl.String).replace_strict(categories, codes, default=-1, return_dtype=pl.Int64).to_numpy()
+    codes = column.cast(pl.String).cast(_enum(categories), strict=False).to_physical()
+    return codes.cast(pl.Int64).fill_null(-1).to_numpy()
+
+
+@lru_cache(maxsize=1024)
+def _enum(categories: tuple[str, ...]) -> pl.Enum:
+    return pl.Enum(categories)  # twice as fast as replacing each by its code

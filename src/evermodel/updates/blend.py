@@ -123,11 +123,8 @@ def _before(parent: Model, role: str) -> Model:
 def _fresh(before: Model, phase: Phase) -> Model:
     """The same structure, normalisation learnt from the rows as they will be drawn; missing values are filled alike."""
     rows = phase.rows
-    learnt = before.transform.fitted(rows.frame, phase.sampling)
-    features = zip(learnt.features, before.transform.features, strict=True)
-    filled = tuple(dataclasses.replace(new, fill=old.fill) for new, old in features)
     scaled = before.with_target_scale(before.target(rows))
-    return dataclasses.replace(scaled, transform=dataclasses.replace(learnt, features=filled))
+    return dataclasses.replace(scaled, transform=before.transform.fitted(rows.frame, phase.sampling, fills=False))
 
 
 def _trained(model: Model, phase: Phase, data: Split, ctx: Context) -> Model:
