@@ -99,8 +99,14 @@ def test_what_was_put_side_by_side_comes_apart_again(kind: str, tmp_path: Path) 
         for part, member in zip(found, members if found else (), strict=True):
             mean_of = member.current_iteration() if kind == "forest" else 1  # its raw score is a sum
             np.testing.assert_allclose(part, member.predict(x, raw_score=True) / mean_of, atol=1e-9)
+        alone = plug.apart(whole)
+        assert [(plug.trees(one), share) for one, share in alone] == [(12, 0.75), (7, 0.25)]
+        for (one, _), member in zip(alone, members, strict=True):
+            mean_of = member.current_iteration() if kind == "forest" else 1
+            np.testing.assert_allclose(margin(one, x), member.predict(x, raw_score=True) / mean_of, atol=1e-9)
     for other in (members[0], plug.first(both, 12), plug.combined(members, [1, 0])):
         assert plug.parts(other, x) == ()
+        assert plug.apart(other) == ()
     again, y = rows(kind)
     if kind in ("binary", "regression"):
         assert plug.parts(plug.refit_leaves(both, again, y, decay=0.5), x) == (), "its leaves answer for each other now"

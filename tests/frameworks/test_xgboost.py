@@ -123,8 +123,14 @@ def test_what_was_put_side_by_side_comes_apart_again(kind: str, tmp_path: Path) 
         for part, member in zip(found, members if found else (), strict=True):
             apart = part - margin(member, x)  # their base scores are taken as one: the same for every row
             np.testing.assert_allclose(apart, np.broadcast_to(apart.mean(axis=0), apart.shape), atol=2e-5)
+        alone = plug.apart(whole)
+        assert [(plug.trees(one), plug.rounds(one), share) for one, share in alone] == [(12, 12, 0.75), (7, 7, 0.25)]
+        for (one, _), member in zip(alone, members, strict=True):
+            apart = margin(one, x) - margin(member, x)
+            np.testing.assert_allclose(apart, np.broadcast_to(apart.mean(axis=0), apart.shape), atol=2e-5)
     for other in (members[0], plug.first(both, 12), plug.combined(members, [1, 0])):
         assert plug.parts(other, x) == ()
+        assert plug.apart(other) == ()
 
 
 def test_combined_models_do_not_grow_the_next_training() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
+from evermodel.core import plugs
+from evermodel.core.errors import BadSetting
 from evermodel.core.model import Model
 from evermodel.core.table import Table
 from evermodel.updates._halves.shares import told_share
@@ -55,3 +58,30 @@ def test_the_next_halves_follow_what_the_last_ones_told() -> None:
     assert np.array_equal(told.predict(fresh.frame), said.predict(fresh.frame))
     y = fresh.frame["y"].to_numpy()
     assert ((told.predict(fresh.frame)[:, 1] > 0.5) == y).mean() > ((even.predict(fresh.frame)[:, 1] > 0.5) == y).mean()
+
+
+@pytest.mark.parametrize("plug", ["lightgbm", "xgboost"])
+def test_finishing_keeps_the_early_trees_of_what_was_judged(plug: str) -> None:
+    old, new = stream("binary", False, 1, 2000), stream("binary", True, 2)
+    new = Table(new.frame, ROLES, np.full(len(new), 2))
+    judged = change("halves", model(plug, "binary"), Rows(new.rows(np.arange(300)), old), window=1, share=0.3)
+    done = change("halves", judged, Rows(new, old), window=1, finishing=True)
+    (was, _), _ = judged.framework.apart(judged.obj)
+    (now, share), _ = done.framework.apart(done.obj)
+    x = done.transform(new.frame)
+    margins = [[_margin(plug, judged.framework.first(obj, n), x) for obj in (was, now)] for n in (3, 8)]
+    np.testing.assert_allclose(*margins[0], atol=1e-5)
+    assert share == told_share(judged, new) and not np.allclose(*margins[1], atol=1e-3), (
+        "the later ones learnt from the judged rows"
+    )
+    assert done.framework.rounds(done.obj) == judged.framework.rounds(judged.obj) == 15
+    assert done.framework.trees(done.obj) == 15
+    with pytest.raises(BadSetting, match="judged halves"):
+        change("halves", model(plug, "binary"), Rows(new, old), finishing=True)
+
+
+def _margin(plug: str, obj: Any, x: Any) -> Any:
+    """Less its mean: XGBoost's base score is not the half's own."""
+    p = plugs.module("frameworks", plug).predict(obj, x)
+    z = np.log(p / (1 - p))
+    return z - z.mean()

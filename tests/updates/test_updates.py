@@ -49,6 +49,10 @@ def _object(name: str, task: str, x: Array, y: Array) -> Any:
         objective = {"binary": "binary", "regression": "regression"}[task]
         told = {"objective": objective, "num_threads": 1, "verbosity": -1, "num_leaves": 7}
         return lgb.train(told, lgb.Dataset(x, y), 15)
+    if name == "xgboost":
+        xgb = pytest.importorskip("xgboost")
+        told = {"objective": {"binary": "binary:logistic", "regression": "reg:squarederror"}[task], "nthread": 1}
+        return xgb.train(told, xgb.DMatrix(x, y), 15)
     linear = pytest.importorskip("sklearn.linear_model")
     return (linear.Ridge() if task == "regression" else linear.LogisticRegression()).fit(x, y)
 

@@ -85,12 +85,14 @@ class Combining(Protocol):
 
 @runtime_checkable
 class Parted(Protocol):
-    """A capability: the margins of what ``combined`` put side by side last, each as it was alone.
+    """A capability: what ``combined`` put side by side last, each part as it was alone; () of any other object.
 
-    (n,) log odds or values, (n, k) before a softmax; () of any other object, or where answers are made otherwise.
+    ``parts``: their margins, (n,) log odds or values, (n, k) before a softmax; () where answers are made otherwise.
+    ``apart``: the objects themselves, each with its share.
     """
 
     def parts(self, obj: Any, x: Any, /) -> tuple[Array, ...]: ...
+    def apart(self, obj: Any, /) -> tuple[tuple[Any, float], ...]: ...
 
 
 @runtime_checkable

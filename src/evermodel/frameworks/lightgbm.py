@@ -20,7 +20,7 @@ from evermodel.core.table import Array
 from evermodel.core.training import Training
 from evermodel.frameworks._lightgbm import tuning
 from evermodel.frameworks._lightgbm.listening import Margins, listener, watches_itself
-from evermodel.frameworks._lightgbm.native import MAGIC, Native, parse, side_by_side, to_text
+from evermodel.frameworks._lightgbm.native import MAGIC, Native, parse, separated, side_by_side, to_text
 from evermodel.frameworks._lightgbm.recipe import answers_plainly, class_count, parameters, task_of
 from evermodel.frameworks._pickled import SUFFIXES as SUFFIXES_OF_PICKLES
 from evermodel.frameworks._pickled import names_package, unpickled
@@ -213,6 +213,13 @@ def parts(obj: Any, x: Any) -> tuple[Array, ...]:
         found.append(np.asarray(whole.booster.predict(np.asarray(x), **told)) / share)
         at += rounds
     return tuple(found)
+
+
+def apart(obj: Any) -> tuple[tuple[Any, float], ...]:
+    """What was put side by side last, each as it was alone but for the last digit, with its share."""
+    whole = _boosted(obj)
+    texts = [to_text(native).encode() for native in separated(whole.native, whole.parts)]
+    return tuple((_from_text(t, whole.classes, None, ours=True), whole.parts[i][1]) for i, t in enumerate(texts))
 
 
 def _trained(

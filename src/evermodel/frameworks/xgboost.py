@@ -21,7 +21,15 @@ from evermodel.frameworks._pickled import SUFFIXES as SUFFIXES_OF_PICKLES
 from evermodel.frameworks._pickled import names_package, unpickled
 from evermodel.frameworks._xgboost import native, tuning
 from evermodel.frameworks._xgboost.boosted import Boosted
-from evermodel.frameworks._xgboost.document import Document, mixed_leaves, parse, side_by_side, table_values, trees_of
+from evermodel.frameworks._xgboost.document import (
+    Document,
+    mixed_leaves,
+    parse,
+    scaled,
+    side_by_side,
+    table_values,
+    trees_of,
+)
 from evermodel.frameworks._xgboost.listening import listener
 from evermodel.frameworks._xgboost.native import document_of, library, loaded, tried, with_tables, without_tables
 from evermodel.frameworks._xgboost.recipe import ADAPTIVE, parameters, recipe_of, task_of
@@ -192,12 +200,24 @@ def parts(obj: Any, x: Any) -> tuple[Array, ...]:
     if not whole.parts or whole.recipe["objective"] not in PLAIN or not all(share > 0 for _, share in whole.parts):
         return ()  # what had no part in the answer was scaled to nothing
     rows, at = _rows(whole, x), 0
-    scaled = []
+    margins = []
     for rounds, _ in whole.parts:
-        scaled.append(whole.booster.predict(rows, output_margin=True, iteration_range=(at, at + rounds)))
+        margins.append(whole.booster.predict(rows, output_margin=True, iteration_range=(at, at + rounds)))
         at += rounds
-    base = (sum(scaled) - whole.booster.predict(rows, output_margin=True)) / max(len(scaled) - 1, 1)
-    return tuple(base + (z - base) / share for z, (_, share) in zip(scaled, whole.parts, strict=True))
+    base = (sum(margins) - whole.booster.predict(rows, output_margin=True)) / max(len(margins) - 1, 1)
+    return tuple(base + (z - base) / share for z, (_, share) in zip(margins, whole.parts, strict=True))
+
+
+def apart(obj: Any) -> tuple[tuple[Any, float], ...]:
+    """What was put side by side last, each as it was alone but for its base score and the last digit; its share."""
+    whole, found, at = _boosted(obj), list[tuple[Any, float]](), 0
+    if not all(share > 0 for _, share in whole.parts):
+        return ()
+    for rounds, share in whole.parts:
+        alone = scaled(document_of(whole.booster[at : at + rounds]), 1.0 / share)
+        found.append((dataclasses.replace(_like(whole, alone), rounds=rounds), share))
+        at += rounds
+    return tuple(found)
 
 
 def _like(parent: Boosted, document: Document) -> Boosted:

@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 
 from evermodel.core.change import Context, Split
+from evermodel.core.ensemble import newest
 from evermodel.core.model import Model
 from evermodel.core.settings import In
 from evermodel.core.table import Array, Table
@@ -38,13 +39,13 @@ def refit(
 
         $ evermodel update churn new.csv --with refit --set half_life=2
     """
-    champion = parents[0]
+    champion = newest(parents[0])
     network = champion.needs.network  # one is widened before it comes here: its weights must fit
     rows = data.new if data.kept is None else data.kept.with_rows(data.new)
     if window is not None and rows.blocks is not None:
         rows = rows.rows(rows.blocks > rows.newest_block() - window)
     transform = champion.transform if network else champion.transform.widened(champion.contract)
-    transform = transform.fitted(rows.frame)
+    transform = transform.fitted(rows.frame, fills=not network)
     output = champion.output.uncorrected()  # what was learnt from the champion's errors says nothing of a new model
     fresh = dataclasses.replace(champion, transform=transform, output=output).with_target_scale(champion.target(rows))
     weight = None if half_life is None else age_weights(rows, half_life, mix)

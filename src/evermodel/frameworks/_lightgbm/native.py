@@ -6,6 +6,8 @@ file is checked here, number by number, before LightGBM sees it.
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -157,6 +159,19 @@ def side_by_side(models: Sequence[Native], shares: Sequence[float]) -> Native:
         trees += [scaled_tree(tree, factor) for tree in model.trees]
     header = {k: v for k, v in first.header.items() if k != "average_output"}
     return Native(header, tuple(trees), first.parameters, max((m.categories for m in models), key=_entries))
+
+
+def separated(model: Native, parts: Sequence[tuple[int, float]]) -> list[Native]:
+    """What ``side_by_side`` joined, by the rounds and the share of each; leaves as they were but for the last digit.
+
+    Nothing where one of them had no share.
+    """
+    if not all(share > 0 for _, share in parts):
+        return []
+    ends = [model.trees_per_round * end for end in itertools.accumulate((rounds for rounds, _ in parts), initial=0)]
+    cut = [model.trees[start:end] for start, end in itertools.pairwise(ends)]
+    scaled = [tuple(scaled_tree(t, 1.0 / share) for t in trees) for trees, (_, share) in zip(cut, parts, strict=True)]
+    return [dataclasses.replace(model, trees=trees) for trees in scaled]
 
 
 def _entries(tables: tuple[tuple[Any, ...], ...]) -> int:

@@ -161,6 +161,13 @@ def side_by_side(documents: Sequence[Document], shares: Sequence[float]) -> Docu
     return {**documents[0], "learner": {**first, "gradient_booster": booster, "learner_model_param": facts}}
 
 
+def scaled(document: Document, factor: float) -> Document:
+    """The same trees, their leaves times ``factor``; what is predicted before the first of them stays."""
+    made = side_by_side([document], [factor])
+    made["learner"]["learner_model_param"]["base_score"] = document["learner"]["learner_model_param"]["base_score"]
+    return made
+
+
 def mixed_leaves(old: Document, new: Document, share: float) -> Document:
     """``old`` with leaves of ``share`` its own and the rest those of ``new``, which has the same trees."""
     mixed = []
