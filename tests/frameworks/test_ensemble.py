@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from evermodel.core.contract import Column, Contract
-from evermodel.core.ensemble import Ensemble, ensemble
+from evermodel.core.ensemble import BEFORE, DEPLOYED, Ensemble, beside, ensemble, newest
 from evermodel.core.errors import BadModel, BadSetting, Damaged, NotFound
 from evermodel.core.model import Model
 from evermodel.core.output import Output
@@ -96,6 +96,30 @@ def test_log_odds_are_averaged(task: str, head: str) -> None:
     mean = np.mean([np.log(m.predict(FRAME)) for m in made.obj.members], axis=0)
     wanted = np.exp(mean) / np.exp(mean).sum(1, keepdims=True)
     np.testing.assert_allclose(made.predict(FRAME), wanted, atol=2e-6)
+
+
+def test_what_stands_beside_has_its_share_of_the_answer_and_the_oldest_leave() -> None:
+    first, second, third, fourth = (network(seed=i, threshold=0.1 * (i + 1)) for i in range(4))
+    second = dataclasses.replace(second, output=dataclasses.replace(second.output, offset=0.7))
+    both = beside(second, first, 0.5, BEFORE)
+    assert both.obj.shares == (0.5, 0.5) and both.output.threshold == 0.2 and both.output.offset == 0.7
+    odds = [np.log(m.predict(FRAME)[:, 1] / m.predict(FRAME)[:, 0]) for m in both.obj.members]
+    got = both.predict(FRAME)
+    np.testing.assert_allclose(np.log(got[:, 1] / got[:, 0]), np.mean(odds, axis=0) + 0.7, atol=2e-5)
+    assert newest(both).obj is second.obj and newest(both).output.offset == 0.0
+    threshold = dataclasses.replace(both.output, threshold=0.6)
+    assert newest(dataclasses.replace(both, output=threshold)).output.threshold == 0.6
+    more = beside(third, both, 0.5, BEFORE)
+    assert more.obj.shares == (0.5, 0.25, 0.25) and more.obj.roles == ("recent", "before 1", "before 2")
+    assert [m.obj for m in more.obj.members] == [third.obj, second.obj, first.obj]
+    most = beside(fourth, more, 0.5, BEFORE)
+    assert [m.obj for m in most.obj.members] == [fourth.obj, third.obj, second.obj]
+    np.testing.assert_allclose(most.obj.shares, [1 / 2, 1 / 3, 1 / 6])
+    blended = three()
+    with_old = beside(blended, fourth, 0.25, DEPLOYED)
+    assert with_old.obj.roles == ("recent", "replay", "new", "deployed") and with_old.obj.shares == (0.25,) * 4
+    assert newest(with_old) is with_old and newest(blended) is blended and newest(first) is first
+    assert newest(beside(second, first, 0.25, DEPLOYED)).obj is second.obj
 
 
 def test_log_odds_stay_true_where_probabilities_have_no_digits_left() -> None:

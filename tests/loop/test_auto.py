@@ -7,6 +7,8 @@ import polars as pl
 import pytest
 
 import evermodel
+from evermodel.core.ensemble import Ensemble, newest
+from evermodel.loop.fair_past import _knew
 from evermodel.loop.home import open_home
 from evermodel.loop.versions import load_version
 from tests.loop.conftest import rows
@@ -35,6 +37,68 @@ def test_a_network_is_refit_until_the_window_leaves_rows_out(tmp_path):
     store = open_home(tmp_path)
     made = load_version(store, store.card("n", done[2].challenger))
     assert made.obj.roles == ("recent", "again", "window")
+
+
+@pytest.fixture
+def network(tmp_path):
+    """The home of a small network, "n"; its reference rows miss some values."""
+    keras = pytest.importorskip("keras")
+    frame = scaled(500, 1, 0.0)
+    x = frame.select("a", "b").fill_null(0.0).to_numpy()
+    keras.utils.set_random_seed(0)
+    net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(1, "sigmoid")])
+    net.compile(keras.optimizers.Adam(1e-2), "binary_crossentropy")
+    net.fit(x, frame["y"].to_numpy(), epochs=20, verbose=0)
+    evermodel.adopt(net, data=frame, target="y", name="n", home=tmp_path)
+    return tmp_path
+
+
+def scaled(n: int, seed: int, angle: float) -> pl.DataFrame:
+    frame = rows(n, seed, angle).drop("kind", "when").with_columns((pl.col("b") - 10.0) / 5.0)
+    return frame.with_columns(pl.when(pl.int_range(n) % 11 == 0).then(None).otherwise(pl.col("a")).alias("a"))
+
+
+def test_a_champion_of_few_rows_that_is_not_shown_to_be_worse_stays_beside_the_new_network(network, tmp_path):
+    import keras
+
+    done = [evermodel.update("n", scaled(200, 3 + t, 0.0), home=network) for t in range(2)]
+    assert all(d.decision == "promote" and "with half of the answer" in d.reasons[-1] for d in done)
+    store = open_home(network)
+    served = [load_version(store, store.card("n", d.in_service)) for d in done]
+    assert [m.obj.roles for m in served] == [("recent", "before 1"), ("recent", "before 1", "before 2")]
+    assert evermodel.reproduce("n", done[1].in_service, home=network).difference == 0.0
+    evermodel.save("n", to=tmp_path / "updated_model.h5", home=network)
+    plain = keras.models.load_model(tmp_path / "updated_model.h5")
+    assert plain.count_params() == 3 * newest(served[0]).obj.count_params()
+    third = evermodel.update("n", scaled(200, 9, 0.0), home=network)
+    assert load_version(store, store.card("n", third.challenger)).obj.roles == ("recent", "again", "window", "deployed")
+    assert "as it was adopted" in third.reasons[-1]
+    fourth = evermodel.update("n", scaled(400, 10, 2.5), home=network)  # now it is shown to be worse
+    assert load_version(store, store.card("n", fourth.challenger)).obj.roles == ("recent", "again", "window")
+    assert evermodel.reproduce("n", third.challenger, home=network).difference == 0.0
+
+
+def test_rows_remembered_at_adoption_do_not_judge_a_champion_that_the_adopted_one_stands_beside(network):
+    evermodel.update("n", scaled(200, 3, 0.0), home=network)
+    store = open_home(network)
+    assert _knew(store, store.card("n", "v2"))
+    evermodel.update("n", scaled(200, 4, 0.0), with_="refit", finish=False, home=network)
+    card = next(c for c in store.cards("n") if c.version == "v3")
+    assert not _knew(store, card), "trained anew, and nobody stands beside it"
+
+
+def test_a_champion_that_is_shown_to_be_worse_goes(network):
+    done = evermodel.update("n", scaled(400, 3, 2.5), home=network)
+    store = open_home(network)
+    assert done.decision == "promote" and not any("beside" in r for r in done.reasons)
+    assert not isinstance(load_version(store, store.card("n", done.in_service)).obj, Ensemble)
+
+
+def test_of_networks_beside_each_other_the_newest_is_trained_anew(network):
+    evermodel.update("n", scaled(200, 3, 0.0), home=network)
+    done = evermodel.update("n", scaled(200, 4, 0.0), with_="refit", finish=False, home=network)
+    store = open_home(network)
+    assert not isinstance(load_version(store, store.card("n", done.challenger)).obj, Ensemble)
 
 
 def test_a_network_of_pictures_goes_on_with_all_rows(tmp_path):

@@ -68,6 +68,11 @@ class Contract:
         classes = self.classes + tuple(c for c in new if c not in self.classes)
         return dataclasses.replace(self, classes=classes, task="multiclass" if len(classes) > 2 else self.task)
 
+    def reads(self, now: Contract) -> bool:
+        """Whether rows coded by the contract ``now`` mean the same to a model that has this one."""
+        both = min(len(self.classes), len(now.classes))
+        return self.names == now.names and self.classes[:both] == now.classes[:both]
+
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,6 +51,43 @@ class Ensemble:
     @property
     def by_role(self) -> Mapping[str, Model]:
         return dict(zip(self.roles, self.members, strict=True))
+
+
+# The roles of a network trained anew, of those that served before it, and of the one that was adopted.
+NEWEST, BEFORE, DEPLOYED = "recent", "before ", "deployed"
+MOST_BEFORE = 2
+
+
+def newest(model: Model) -> Model:
+    """The network trained last, of one that others stand ``beside``; every other model as it is."""
+    if not isinstance(model.obj, Ensemble) or not all(r.startswith((BEFORE, DEPLOYED)) for r in model.obj.roles[1:]):
+        return model
+    last = model.obj.members[0]
+    output = dataclasses.replace(last.output, threshold=model.output.threshold)
+    return dataclasses.replace(last, contract=model.contract, output=output)
+
+
+def beside(new: Model, former: Model, share: float, role: str) -> Model:
+    """``new`` and a former model as one, ``share`` of the answer the former one's; ``new``'s correction is the whole's.
+
+    ``role`` BEFORE: what already stood beside the former one stays, the oldest leaving when there are more than two.
+    """
+    mine, theirs = _parts(new, NEWEST), _parts(former, role)
+    if role == BEFORE:
+        theirs = {f"{role}{i}": part for i, part in enumerate([*theirs.values()][:MOST_BEFORE], 1)}
+    scale = share / sum(part for _, part in theirs.values())
+    shares = [(1.0 - share) * part for _, part in mine.values()] + [scale * part for _, part in theirs.values()]
+    whole = ensemble(new.contract, {name: member for name, (member, _) in (mine | theirs).items()})
+    output = dataclasses.replace(whole.output, gain=new.output.gain, offset=new.output.offset)
+    obj = dataclasses.replace(whole.obj, shares=tuple(s / sum(shares) for s in shares))
+    return dataclasses.replace(whole, obj=obj, output=dataclasses.replace(output, threshold=new.output.threshold))
+
+
+def _parts(model: Model, role: str) -> dict[str, tuple[Model, float]]:
+    """Its members, or itself, uncorrected, each with its share."""
+    if isinstance(model.obj, Ensemble):
+        return dict(zip(model.obj.roles, zip(model.obj.members, model.obj.shares, strict=True), strict=True))
+    return {role: (dataclasses.replace(model, output=model.output.uncorrected()), 1.0)}
 
 
 def ensemble(contract: Contract, members: Mapping[str, Model], space: Space | None = None) -> Model:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evermodel.core import plugs
+from evermodel.core.ensemble import BEFORE, DEPLOYED, Ensemble, newest
 from evermodel.core.errors import BadSetting
 from evermodel.core.framework import Combining, LeafRefit, Stepping
 from evermodel.core.judging import Goal
@@ -20,7 +21,7 @@ class Recipe:
     """A change with its settings, and how its winner is finished on the judged rows (None: by the same again).
 
     ``corrected``: the output is moved part of the way along which its forerunner's erred (loop/correct.py). ``goal``:
-    what the judge asks.
+    what the judge asks. ``beside``: who stays in service beside what is finished (loop/beside.py).
     """
 
     change: str
@@ -28,15 +29,18 @@ class Recipe:
     finish: Recipe | None = None
     corrected: bool = False
     goal: Goal = "better"
+    beside: str = ""  # BEFORE or DEPLOYED of core/ensemble.py
 
 
 CHOSEN = ("auto", "light", "lean")  # these choose the change and its settings by the kind of model
 WINDOW = 3  # blocks that count as recent
 EPOCHS = 20  # of a network trained anew
+FEW_ROWS = 10_000  # as in updates/blend.py: fewer, and a network trained anew is one draw of luck
 SHORTEST, LONGEST = 4, 8  # steps of 16 to 256 rows: what a count of steps may say of their length
 FINISHED_BLEND = Recipe("blend", {"window": WINDOW, "finishing": True})
-BLEND = Recipe("blend", {"window": WINDOW}, FINISHED_BLEND, corrected=True, goal="refreshed")
-HALVES = Recipe("halves", {"window": WINDOW}, corrected=True, goal="refreshed")
+BLEND = Recipe("blend", {"window": WINDOW}, FINISHED_BLEND, corrected=True, goal="refreshed", beside=DEPLOYED)
+FINISHED_HALVES = Recipe("halves", {"window": WINDOW, "finishing": True})
+HALVES = Recipe("halves", {"window": WINDOW}, FINISHED_HALVES, corrected=True, goal="refreshed")
 # A network of pictures is never done learning: going on with all rows by its own optimizer beat a training anew, and
 # at three quarters of its time. A blend, with its few long steps, was seven points worse.
 FINISHED_PICTURES = Recipe("replay", {"ratio": 100.0, "epochs": 2})
@@ -82,12 +86,14 @@ def recipe(prepared: Prepared, change: str, settings: Mapping[str, Any]) -> Reci
 def _first_network(prepared: Prepared) -> Recipe:
     """All rows anew, in steps as long as the deployed network's: its optimizer counted how many its training took."""
     settings = {"epochs": EPOCHS}
-    champion, known = prepared.champion, 0 if prepared.kept is None else len(prepared.kept)
+    champion, known = newest(prepared.champion), 0 if prepared.kept is None else len(prepared.kept)
     counted = champion.framework.steps(champion.obj) if isinstance(champion.framework, Stepping) else None
     if counted and known:
         power = round(math.log2(EPOCHS * known / counted))
         settings["batch_size"] = 2 ** min(max(power, SHORTEST), LONGEST)
-    return Recipe("refit", settings, corrected=True, goal="refreshed")
+    few = known + len(prepared.new) <= FEW_ROWS and not isinstance(champion.obj, Ensemble)
+    former = BEFORE if few and not _new_classes(prepared) else DEPLOYED
+    return Recipe("refit", settings, corrected=True, goal="refreshed", beside=former)
 
 
 def _new_classes(prepared: Prepared) -> bool:

@@ -47,7 +47,7 @@ def challenge(
     """
     standing = stood(store, prepared, made, asked)
     named, scores, verdict = standing.made, standing.scores, standing.verdict
-    served = finished(prepared, made, context) if finish and verdict.decision == "promote" else None
+    served = finished(store, prepared, made, context) if finish and verdict.decision == "promote" else None
     result = dressed(
         Updated(
             name=prepared.card.name,

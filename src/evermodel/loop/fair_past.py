@@ -16,7 +16,7 @@ from evermodel.loop.auto import EPOCHS
 from evermodel.loop.prepare import Prepared
 
 ENOUGH = 300  # past rows that can show that 3 points of accuracy are not lost where few answers differ
-ANEW = ("refit", "tune")  # changes whose model kept nothing of what its parent learnt
+ANEW = ("refit", "tune")  # changes whose model kept nothing of what its parent learnt, but for one beside it
 STOOD = "on rows remembered at adoption its recipe, trained without them, stands for the champion, which knew them"
 LEFT_OUT = "rows remembered at adoption do not judge: the champion was trained on them, and its recipe cannot be"
 
@@ -92,6 +92,6 @@ def at_adoption(past: Table) -> Array:
 
 def _knew(store: Store, card: Card) -> bool:
     """Whether the version goes back to the adopted model by changes that keep what was learnt."""
-    if card.change in ANEW:
+    if card.change in ANEW and not card.facts.get("beside"):
         return False
     return not card.parents or any(_knew(store, store.card(card.name, v)) for v in card.parents)

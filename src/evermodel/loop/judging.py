@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from evermodel.core.comparing import DEFAULT_METRIC
+from evermodel.core.comparing import DEFAULT_METRIC, compare
 from evermodel.core.judgement import Comparison, PairedRows, PairedScores
 from evermodel.core.model import Model
 from evermodel.core.store import Event
@@ -89,3 +89,10 @@ def last_seen_predictions(model: Model, judged: Table) -> Array:
     if model.contract.task == "regression":
         return y[:-1]
     return np.eye(len(model.contract.classes))[y[:-1]]
+
+
+def shown_worse(one: Model, other: Model, rows: Table, *, metric: str | None = None, by: float = 0.0) -> bool:
+    """Whether ``one`` is worse than ``other`` by more than ``by``, beyond doubt; few rows cannot show it."""
+    answers = PairedRows(other.target(rows), other.predict(rows.frame), one.predict(rows.frame))
+    c = compare(metric or DEFAULT_METRIC[other.contract.task], answers)
+    return c.gain_high < 0 and c.gain < -by

@@ -11,17 +11,23 @@ import numpy as np
 
 from evermodel.core import plugs
 from evermodel.core.change import Context, Split
-from evermodel.core.comparing import DEFAULT_METRIC, compare
 from evermodel.core.errors import EvermodelError
-from evermodel.core.judgement import PairedRows, PairedScores
+from evermodel.core.judgement import PairedScores
 from evermodel.core.model import Model
-from evermodel.core.store import Event
+from evermodel.core.store import Event, Store
 from evermodel.core.table import Array, Table
 from evermodel.core.training import Epoch
 from evermodel.loop.auto import Recipe
+from evermodel.loop.beside import with_former
 from evermodel.loop.correct import CORRECTED, corrected
 from evermodel.loop.fair_past import past_answers
-from evermodel.loop.judging import earlier_comparisons, last_seen_predictions, pair, trivial_predictions
+from evermodel.loop.judging import (
+    earlier_comparisons,
+    last_seen_predictions,
+    pair,
+    shown_worse,
+    trivial_predictions,
+)  # fmt: skip
 from evermodel.loop.prepare import Prepared
 from evermodel.loop.results import Candidate
 
@@ -37,37 +43,41 @@ class Made:
     seconds: float
     curve: tuple[Epoch, ...]
     processor: float = 0.0  # processor seconds of this process: what a busy machine adds is not in them
+    beside: str = ""  # the role of a former model that stands beside it
+    remarks: tuple[str, ...] = ()  # what the user should know of it
 
 
 def make(recipe: Recipe, prepared: Prepared, context: Context) -> Made:
     """The challenger that the judge will see: made without the judged rows, which are only watched."""
     split = dataclasses.replace(prepared.split(), tuning=prepared.judging)
-    return _made(recipe, prepared, prepared.parent, split, context, corrects=prepared.learnable)
+    return _made(recipe, prepared, [prepared.parent], split, context, corrects=prepared.learnable)
 
 
-def finished(prepared: Prepared, judged: Made, context: Context) -> Made | None:
-    """The winner trained with the judged rows as well; None where it then does worse on rows known before."""
+def finished(
+    store: Store, prepared: Prepared, judged: Made, context: Context, metric: str | None = None
+) -> Made | None:
+    """The winner trained with the judged rows as well; None where it then does worse on rows known before.
+
+    ``metric``: by which a former model may be shown worse than the winner (see ``with_former``).
+    """
     split = dataclasses.replace(prepared.whole(), tuning=prepared.past)
     every = np.ones(len(prepared.new), dtype=bool)
     if judged.recipe.finish is None:
-        made = _made(judged.recipe, prepared, prepared.parent, split, context, corrects=every)
+        made = _made(judged.recipe, prepared, [prepared.parent], split, context, corrects=every)
     else:
         recipe = dataclasses.replace(judged.recipe.finish, corrected=judged.recipe.corrected)
-        made = _made(recipe, prepared, judged.model, split, context, corrects=every)
+        made = _made(recipe, prepared, [judged.model, prepared.parent], split, context, corrects=every)
+    role = judged.recipe.beside
+    both = role and with_former(store, prepared, made.model, judged.model, role, metric)
+    if both:
+        made = dataclasses.replace(made, model=both.model, beside=role, remarks=(both.remark,))
     if prepared.past is None or not len(prepared.past):
         return made
-    return None if _shown_worse(made.model, judged.model, prepared.past) else made
-
-
-def _shown_worse(finished: Model, judged: Model, past: Table) -> bool:
-    """Whether finishing lost more than the tolerance on rows known before, beyond doubt; few rows cannot show it."""
-    rows = PairedRows(judged.target(past), judged.predict(past.frame), finished.predict(past.frame))
-    c = compare(DEFAULT_METRIC[judged.contract.task], rows)
-    return c.gain_high < 0 and c.gain < -FINISH_TOLERANCE
+    return None if shown_worse(made.model, judged.model, prepared.past, by=FINISH_TOLERANCE) else made
 
 
 def _made(
-    recipe: Recipe, prepared: Prepared, parent: Model, split: Split, context: Context, *, corrects: Array
+    recipe: Recipe, prepared: Prepared, parents: Sequence[Model], split: Split, context: Context, *, corrects: Array
 ) -> Made:
     began, worked, curve = time.monotonic(), time.process_time(), list[Epoch]()
 
@@ -76,7 +86,7 @@ def _made(
         context.on_epoch(epoch)
 
     told = dataclasses.replace(context, on_epoch=hear)
-    model = told.change(recipe.change, [parent], split, **recipe.settings)
+    model = told.change(recipe.change, parents, split, **recipe.settings)
     forerunner = prepared.card.facts.get("finished") and prepared.card.change == recipe.change  # another errs otherwise
     if recipe.corrected and forerunner and model.contract.task in CORRECTED:
         y = prepared.champion.target(prepared.new)

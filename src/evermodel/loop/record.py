@@ -68,6 +68,7 @@ def _card(prepared: Prepared, best: Made, chosen: Standing, result: Updated, dra
             **drawn,
             "result": plain(dataclasses.asdict(result)),
             "finished": result.finished,
+            **({"beside": best.beside} if best.beside else {}),
             "profile": profile(prepared.new.frame.lazy(), prepared.champion.contract),
         },
     )

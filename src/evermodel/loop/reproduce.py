@@ -165,7 +165,7 @@ def _made_again(store: Store, prepared: Prepared, card: Card) -> Model:
     judged = make(recipe, prepared, context)
     if not card.facts.get("finished"):
         return judged.model
-    done = finished(prepared, judged, context)
+    done = finished(store, prepared, judged, context, card.facts["result"].get("metric"))
     return judged.model if done is None else done.model
 
 

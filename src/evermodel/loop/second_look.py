@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evermodel.core.contract import Contract
 from evermodel.core.judgement import PairedScores, Verdict
 from evermodel.core.judging import Goal, judge
 from evermodel.core.store import Event, Store
@@ -59,7 +58,7 @@ def looked_again(store: Store, prepared: Prepared) -> Standing | None:
     told: Mapping[str, Any] = held.facts["again"]
     card = store.card(prepared.card.name, held.facts["version"])
     model = load_version(store, card)
-    if not _fits(model.contract, prepared.champion.contract):
+    if not model.contract.reads(prepared.champion.contract):
         return None
     model = dataclasses.replace(model, contract=prepared.champion.contract)
     first = read_rows(store, model.contract, [(prepared.memory.next_number - 1, told["rows"])])
@@ -105,9 +104,3 @@ def _held(log: Sequence[Event]) -> Event | None:
     """The event of the challenger that waits for its second look: the last one, rows set aside not counting."""
     last = next((e for e in reversed(log) if e.kind != "set aside"), None)
     return last if last is not None and last.kind == "held" and "again" in last.facts else None
-
-
-def _fits(own: Contract, now: Contract) -> bool:
-    """Whether rows coded by the contract ``now`` mean the same to a model that has the contract ``own``."""
-    both = min(len(own.classes), len(now.classes))
-    return own.names == now.names and own.classes[:both] == now.classes[:both]

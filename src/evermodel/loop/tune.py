@@ -233,7 +233,7 @@ def tuned_again(store: Store, prepared: Prepared, card: Card, context: Context) 
     model, told = fits.model(card.facts["result"]["best"])
     prepared = dataclasses.replace(with_fair_past(store, prepared, context, enough=ENOUGH), parent=model)
     made = make(Recipe("refit", told), prepared, context)
-    served = finished(prepared, made, context) if card.facts.get("finished") else None
+    served = finished(store, prepared, made, context) if card.facts.get("finished") else None
     return (served or made).model
 
 

@@ -76,7 +76,8 @@ def update(
             choice, first = _stood(store, prepared, asked, context)
         chosen = winner(first, again)
         promoted = chosen.verdict.decision == "promote"
-        served = finished(prepared, chosen.made, context) if finish and promoted else None
+        metric = chosen.scores.metric
+        served = finished(store, prepared, chosen.made, context, metric) if finish and promoted else None
         result = _result(prepared, choice, first, chosen, served, context)
         result = dataclasses.replace(result, second_look=shown(again, chosen))
         if not dry_run:
@@ -101,7 +102,7 @@ def _result(
         settings=chosen.made.recipe.settings,
         metric=chosen.scores.metric,
         scores=shown_scores(chosen.scores),
-        reasons=(*prepared.remarks, *told_reasons(chosen.verdict)),
+        reasons=(*prepared.remarks, *told_reasons(chosen.verdict), *(served.remarks if served else ())),
         rows_needed=chosen.verdict.rows_needed,
         candidates=candidates(prepared, choice.made, choice.chosen, rows, first.scores.metric, context),
         data=data_facts(prepared),

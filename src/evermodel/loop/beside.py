@@ -1,0 +1,67 @@
+"""Who stays in service beside a network trained anew: of few rows the champion, of more the one that was adopted."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from evermodel.core.contract import Contract
+from evermodel.core.ensemble import BEFORE, DEPLOYED, Ensemble, beside
+from evermodel.core.errors import EvermodelError
+from evermodel.core.model import Model
+from evermodel.core.store import Store
+from evermodel.core.widening import widened
+from evermodel.loop.judging import shown_worse
+from evermodel.loop.prepare import Prepared
+from evermodel.loop.versions import load_version
+
+SHARES = {BEFORE: 0.5, DEPLOYED: 0.25}
+SAID = (
+    "{} stays in service beside what was trained, with {} of the answer: {} judged rows could not show it to be worse."
+)
+NAMES = {BEFORE: ("The champion", "half"), DEPLOYED: ("The model as it was adopted", "a quarter")}
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A model with a former one beside it, and what the user should know of it."""
+
+    model: Model
+    remark: str
+
+
+def with_former(
+    store: Store, prepared: Prepared, model: Model, judged: Model, role: str, metric: str | None
+) -> Beside | None:
+    """``model`` and a former one as one, unless the judged rows, which neither saw, show that one to be the worse.
+
+    Of few rows a network trained anew is one draw of luck; the metric decides, as their level is luck as well. Of more,
+    seasons come back that it forgot; there the probabilities decide too (decision 3). None where there is no former
+    one, or it does not fit: other columns or classes. Costs a prediction of the judged rows.
+    """
+    former = prepared.parent if role == BEFORE else _adopted(store, prepared, model)
+    asked = {metric} | ({"log_loss"} if role == DEPLOYED and model.contract.task != "regression" else set())
+    if former is None or any(shown_worse(former, judged, prepared.judging, metric=one) for one in asked):
+        return None
+    name, part = NAMES[role]
+    return Beside(beside(model, former, SHARES[role], role), SAID.format(name, part, len(prepared.judging)))
+
+
+def _adopted(store: Store, prepared: Prepared, model: Model) -> Model | None:
+    """The network that the champion goes back to; the champion itself where nothing came since."""
+    card, known = prepared.card, prepared.champion.contract
+    while card.parents:
+        card = store.card(card.name, card.parents[0])
+    try:
+        found = prepared.parent if card.version == prepared.card.version else load_version(store, card)
+    except EvermodelError:  # thrown away since, or damaged: the update goes on without it
+        return None
+    one = model.obj.members[0] if isinstance(model.obj, Ensemble) else model
+    if found.framework is not one.framework or not found.contract.reads(known) or _outgrown(found, known):
+        return None
+    return widened(dataclasses.replace(found, contract=known))
+
+
+def _outgrown(model: Model, known: Contract) -> bool:
+    """Whether classes came that it has no answer for: its doubt would weigh on them."""
+    return len(known.classes) > max(model.needs.outputs or 1, 2)
