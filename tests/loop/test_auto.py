@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -63,6 +65,8 @@ def test_a_champion_of_few_rows_that_is_not_shown_to_be_worse_stays_beside_the_n
 
     done = [evermodel.update("n", scaled(200, 3 + t, 0.0), home=network) for t in range(2)]
     assert all(d.decision == "promote" and "with half of the answer" in d.reasons[-1] for d in done)
+    told = evermodel.report("n", to=tmp_path / "report.html", home=network).to
+    assert "by AUC, 60 judged rows could not show it to be worse" in Path(told).read_text()
     store = open_home(network)
     served = [load_version(store, store.card("n", d.in_service)) for d in done]
     assert [m.obj.roles for m in served] == [("recent", "before 1"), ("recent", "before 1", "before 2")]
@@ -72,7 +76,7 @@ def test_a_champion_of_few_rows_that_is_not_shown_to_be_worse_stays_beside_the_n
     assert plain.count_params() == 3 * newest(served[0]).obj.count_params()
     third = evermodel.update("n", scaled(200, 9, 0.0), home=network)
     assert load_version(store, store.card("n", third.challenger)).obj.roles == ("recent", "again", "window", "deployed")
-    assert "as it was adopted" in third.reasons[-1]
+    assert "as it was adopted" in third.reasons[-1] and "by AUC and log loss, 60 judged" in third.reasons[-1]
     fourth = evermodel.update("n", scaled(400, 10, 2.5), home=network)  # now it is shown to be worse
     assert load_version(store, store.card("n", fourth.challenger)).obj.roles == ("recent", "again", "window")
     assert evermodel.reproduce("n", third.challenger, home=network).difference == 0.0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from evermodel.core import plugs
+from evermodel.core.comparing import DEFAULT_METRIC
 from evermodel.core.contract import Contract
 from evermodel.core.ensemble import BEFORE, DEPLOYED, Ensemble, beside
 from evermodel.core.errors import EvermodelError
@@ -17,7 +19,8 @@ from evermodel.loop.versions import load_version
 
 SHARES = {BEFORE: 0.5, DEPLOYED: 0.25}
 SAID = (
-    "{} stays in service beside what was trained, with {} of the answer: {} judged rows could not show it to be worse."
+    "{} stays in service beside what was trained, with {} of the answer: by {}, {} judged rows could not show it to be "
+    "worse. --with refit would serve one alone."
 )
 NAMES = {BEFORE: ("The champion", "half"), DEPLOYED: ("The model as it was adopted", "a quarter")}
 
@@ -40,11 +43,14 @@ def with_former(
     one, or it does not fit: other columns or classes. Costs a prediction of the judged rows.
     """
     former = prepared.parent if role == BEFORE else _adopted(store, prepared, model)
-    asked = {metric} | ({"log_loss"} if role == DEPLOYED and model.contract.task != "regression" else set())
+    asked = [metric or DEFAULT_METRIC[model.contract.task]]
+    if role == DEPLOYED and model.contract.task != "regression" and asked != ["log_loss"]:
+        asked.append("log_loss")
     if former is None or any(shown_worse(former, judged, prepared.judging, metric=one) for one in asked):
         return None
-    name, part = NAMES[role]
-    return Beside(beside(model, former, SHARES[role], role), SAID.format(name, part, len(prepared.judging)))
+    by = " and ".join(plugs.module("metrics", one).LABEL for one in asked)
+    said = SAID.format(*NAMES[role], by, len(prepared.judging))
+    return Beside(beside(model, former, SHARES[role], role), said)
 
 
 def _adopted(store: Store, prepared: Prepared, model: Model) -> Model | None:

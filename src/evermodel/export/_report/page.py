@@ -167,6 +167,8 @@ def _notes(found: Known) -> list[str]:
             "the judged rows included."
         )
     result: Mapping[str, Any] = card.facts.get("result") or {}
+    if card.facts.get("beside"):
+        notes.append(str(result["reasons"][-1]))  # who stays in service beside it, said last
     if result.get("best") and result["best"] == result.get("incumbent"):
         notes.append(
             "No point that was searched beat the hyperparameters in service: it was trained with them on newer rows."
