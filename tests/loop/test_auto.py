@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 
 import evermodel
 from evermodel.core.ensemble import Ensemble, newest
+from evermodel.core.transform import Transform
 from evermodel.loop.fair_past import _knew
 from evermodel.loop.home import open_home
 from evermodel.loop.versions import load_version
@@ -103,6 +106,55 @@ def test_of_networks_beside_each_other_the_newest_is_trained_anew(network):
     done = evermodel.update("n", scaled(200, 4, 0.0), with_="refit", finish=False, home=network)
     store = open_home(network)
     assert not isinstance(load_version(store, store.card("n", done.challenger)).obj, Ensemble)
+
+
+MODULE = """
+from torch import nn
+
+def make():
+    return nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1), nn.Sigmoid())
+"""
+
+
+@pytest.mark.parametrize("suffix", [".pt2", ".safetensors"])
+def test_a_network_of_pytorch_comes_back_as_the_file_that_it_was(suffix, tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import load_file, save_file
+
+    (tmp_path / "small_net.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    net = importlib.import_module("small_net").make()
+    frame = scaled(500, 1, 0.0)
+    x, y = (torch.tensor(frame.select(c).fill_null(0.0).to_numpy(), dtype=torch.float32) for c in (["a", "b"], ["y"]))
+    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
+    for _ in range(200):
+        optimizer.zero_grad()
+        torch.nn.functional.binary_cross_entropy(net(x), y).backward()
+        optimizer.step()
+    file, told = tmp_path / f"net{suffix}", {}
+    if suffix == ".pt2":
+        free = ({0: torch.export.Dim.DYNAMIC},)
+        torch.export.save(torch.export.export(net.eval(), (torch.zeros(2, 2),), dynamic_shapes=free), file)
+    else:
+        save_file(net.state_dict(), file)
+        told = {"factory": "small_net:make"}
+    home, to = tmp_path / "home", tmp_path / f"updated{suffix}"
+    evermodel.adopt(file, data=frame, target="y", name="n", home=home, **told)
+    done = evermodel.update("n", scaled(200, 3, 0.0), home=home, to=to)
+    assert done.decision == "promote" and done.saved == str(to)
+    beside = suffix == ".pt2"  # weights alone must fit the user's own module
+    assert ("stays in service beside" in done.reasons[-1]) == beside
+    if beside:
+        store = open_home(home)
+        served, new = load_version(store, store.card("n", done.in_service)), scaled(50, 9, 0.0)
+        made = json.loads(to.with_suffix(".transform.json").read_text())
+        transform = Transform.from_json(json.dumps(made["transform"]))
+        plain = torch.export.load(to).module()(torch.from_numpy(transform(new))).detach().numpy()
+        np.testing.assert_allclose(plain[:, 0], served.predict(new)[:, 1], atol=1e-5)
+    else:
+        net.load_state_dict(load_file(to))
+    evermodel.adopt(to, data=frame, target="y", name="again", home=home, **told)
 
 
 def test_a_network_of_pictures_goes_on_with_all_rows(tmp_path):

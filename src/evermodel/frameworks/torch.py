@@ -19,6 +19,7 @@ from evermodel.core.channels import Group
 from evermodel.core.errors import BadModel, MissingExtra, Unsafe
 from evermodel.core.files import write_whole
 from evermodel.core.framework import Needs
+from evermodel.core.model import Model
 from evermodel.core.space import Dimension, Values
 from evermodel.core.table import Array
 from evermodel.core.training import Training
@@ -185,6 +186,13 @@ def with_layers(obj: Any, layers: Sequence[tuple[Array, Array]]) -> Any:
         changed[weight] = torch.from_numpy(np.ascontiguousarray(kernel.T)).to(changed[weight].dtype)
         changed[bias] = torch.from_numpy(np.array(shift)).to(changed[bias].dtype)
     return dataclasses.replace(program, tensors=changed, memory={})
+
+
+def joined(models: Sequence[Model], shares: Sequence[float], names: Sequence[str]) -> Model:
+    """One program that predicts the weighted mean of the models' log odds or values, behind the first's transform."""
+    from evermodel.frameworks._torch import joining
+
+    return joining.joined(models, [_program(m.obj) for m in models], shares)
 
 
 def groups(obj: Any) -> list[Group]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
 from evermodel.core import plugs
 from evermodel.core.comparing import DEFAULT_METRIC
 from evermodel.core.contract import Contract
 from evermodel.core.ensemble import BEFORE, DEPLOYED, Ensemble, beside
-from evermodel.core.errors import EvermodelError
+from evermodel.core.errors import BadModel, EvermodelError
+from evermodel.core.framework import Exporting
 from evermodel.core.model import Model
 from evermodel.core.store import Store
 from evermodel.core.widening import widened
 from evermodel.loop.judging import shown_worse
 from evermodel.loop.prepare import Prepared
+from evermodel.loop.use import weights_alone
 from evermodel.loop.versions import load_version
 
 SHARES = {BEFORE: 0.5, DEPLOYED: 0.25}
@@ -40,7 +43,7 @@ def with_former(
 
     Of few rows a network trained anew is one draw of luck; the metric decides, as their level is luck as well. Of more,
     seasons come back that it forgot; there the probabilities decide too (decision 3). None where there is no former
-    one, or it does not fit: other columns or classes. Costs a prediction of the judged rows.
+    one, or it does not fit: other columns or classes, or no one file of both. Costs a prediction of the judged rows.
     """
     former = prepared.parent if role == BEFORE else _adopted(store, prepared, model)
     asked = [metric or DEFAULT_METRIC[model.contract.task]]
@@ -48,9 +51,22 @@ def with_former(
         asked.append("log_loss")
     if former is None or any(shown_worse(former, judged, prepared.judging, metric=one) for one in asked):
         return None
+    both = beside(model, former, SHARES[role], role)
+    if not _one_file(both, str(prepared.card.facts.get("source") or "")):
+        return None
     by = " and ".join(plugs.module("metrics", one).LABEL for one in asked)
-    said = SAID.format(*NAMES[role], by, len(prepared.judging))
-    return Beside(beside(model, former, SHARES[role], role), said)
+    return Beside(both, SAID.format(*NAMES[role], by, len(prepared.judging)))
+
+
+def _one_file(model: Model, adopted_from: str) -> bool:
+    """Whether it can be saved as the user's own kind of file: who gave one network gets one back."""
+    plug = model.framework
+    if Path(adopted_from).suffix in weights_alone(model.obj.members[0].framework):
+        return False
+    try:
+        return isinstance(plug, Exporting) and plug.exported(model) is not None
+    except BadModel:
+        return False
 
 
 def _adopted(store: Store, prepared: Prepared, model: Model) -> Model | None:

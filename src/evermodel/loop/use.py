@@ -111,6 +111,11 @@ def check_format(target: Path | None, framework: Framework | None) -> None:
         raise BadSetting(f"--to must end in {' or '.join(formats)} for this model. Got {target.name!r}.")
 
 
+def weights_alone(framework: Framework) -> tuple[str, ...]:
+    """Suffixes of the files that do not say how their network is built: that is the user's own code."""
+    return tuple(getattr(framework, "WEIGHTS", ()))
+
+
 def write_model(model: Model, target: Path) -> list[Path]:
     """The model's file, and beside it NAME.transform.json: contract, transform and output.
 
@@ -127,6 +132,12 @@ def write_model(model: Model, target: Path) -> list[Path]:
             target.mkdir(parents=True, exist_ok=True)
             model.framework.save(model.obj, target)
             return sorted(p for p in target.rglob("*") if p.is_file())
+        if target.suffix in weights_alone(model.framework):
+            raise BadSetting(
+                f"{target.suffix} holds weights alone, and these are of several networks side by side: no module of "
+                "yours has them.",
+                f"Save as {model.framework.suffixes()[0]}, or into a folder.",
+            )
     formats = model.framework.suffixes()
     if folder:
         target.mkdir(parents=True, exist_ok=True)

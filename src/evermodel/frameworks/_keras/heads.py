@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 
 from evermodel.core.errors import BadModel
-from evermodel.core.framework import Needs
+from evermodel.core.joining import HINT, alike, input_folding, kept_shift, output_folding
 from evermodel.core.model import Model
 from evermodel.core.table import Array
 from evermodel.frameworks._keras import copying, objective, predicting
-
-_HINT = "Save into a folder instead."
 
 
 def logits(obj: Any, x: Any) -> Array | None:
@@ -69,15 +67,15 @@ def joined(models: Sequence[Model], shares: Sequence[float], names: Sequence[str
     import keras
 
     first, needs = models[0], [m.needs for m in models]
-    _check(models, needs)
+    _check(models)
     source = keras.Input(tuple(first.obj.inputs[0].shape[1:]), dtype=first.obj.inputs[0].dtype, name="rows")
     parts = []
     for model, share, name in zip(models, shares, names, strict=True):
-        scale, offset = _input_folding(first, model)
+        scale, offset = input_folding(first, model)
         x = source
         if not np.allclose(scale, 1.0, rtol=0, atol=1e-12) or np.any(offset):
             x = keras.layers.Rescaling(scale.tolist(), offset.tolist(), name=f"{name}_normalised")(x)
-        factor, shift = _output_folding(first, model, needs[0].outputs or 1)
+        factor, shift = output_folding(first, model, needs[0].outputs or 1)
         raw = _named(without_head(model.obj), name)(x)
         parts.append(
             keras.layers.Rescaling(share * factor, np.multiply(share, shift).tolist(), name=f"{name}_share")(raw)
@@ -88,45 +86,12 @@ def joined(models: Sequence[Model], shares: Sequence[float], names: Sequence[str
     made = keras.Model(source, keras.layers.Activation(head, name="answer")(mean), name="blend")
     copying.compile_like(first.obj, made)
     output = dataclasses.replace(first.output, temperature=1.0)
-    return dataclasses.replace(first, obj=made, output=dataclasses.replace(output, shift=_kept_shift(first)))
+    return dataclasses.replace(first, obj=made, output=dataclasses.replace(output, shift=kept_shift(first)))
 
 
-def _check(models: Sequence[Model], needs: Sequence[Needs]) -> None:
-    first = models[0]
-    for model, need in zip(models, needs, strict=True):
-        if (need.shape, need.outputs, need.output) != (needs[0].shape, needs[0].outputs, needs[0].output):
-            raise BadModel("Networks of different inputs or outputs cannot become one file.", _HINT)
-        bare = [dataclasses.replace(f, center=0.0, scale=1.0) for f in model.transform.features]
-        own = [dataclasses.replace(f, center=0.0, scale=1.0) for f in first.transform.features]
-        if bare != own or model.transform.layout != first.transform.layout:
-            raise BadModel("Members that encode or fill their columns differently cannot become one file.", _HINT)
-        if first.contract.task != "regression" and need.output == "probability" and not _ends_openly(model.obj):
-            raise BadModel(f"{type(model.obj.layers[-1]).__name__} hides the scores before the probabilities.", _HINT)
-
-
-def _input_folding(first: Model, model: Model) -> tuple[Array, Array]:
-    """(d,) or () scale and offset that turn the first one's normalised rows into the model's own."""
-    pairs = list(zip(first.transform.features, model.transform.features, strict=True))
-    scale = [np.full(a.width, a.scale / b.scale if a.encoding in ("value", "image") else 1.0) for a, b in pairs]
-    offset = [
-        np.full(a.width, (a.center - b.center) / b.scale if a.encoding in ("value", "image") else 0.0) for a, b in pairs
-    ]
-    if first.transform.layout == "image":
-        return scale[0][0], offset[0][0]
-    return np.concatenate(scale), np.concatenate(offset)
-
-
-def _output_folding(first: Model, model: Model, width: int) -> tuple[float, Any]:
-    """Factor and shift from the model's raw output to log odds, or to values in the first one's scale."""
-    own, shift = model.output, np.asarray(model.output.shift or (0.0,))
-    if first.contract.task == "regression":
-        base = _kept_shift(first)[0] if _kept_shift(first) else 0.0
-        return own.scale / first.output.scale, float((shift[0] - base) / first.output.scale)
-    if not model.output.shift:
-        return 1.0 / own.temperature, 0.0
-    return 1.0 / own.temperature, float(shift[1] - shift[0]) if width == 1 else shift
-
-
-def _kept_shift(first: Model) -> tuple[float, ...]:
-    """A regression's shift stays outside the network, as its scale does; class shifts go into it."""
-    return first.output.shift if first.contract.task == "regression" else ()
+def _check(models: Sequence[Model]) -> None:
+    alike(models)
+    for model in models:
+        hidden = model.contract.task != "regression" and model.needs.output == "probability"
+        if hidden and not _ends_openly(model.obj):
+            raise BadModel(f"{type(model.obj.layers[-1]).__name__} hides the scores before the probabilities.", HINT)
