@@ -14,10 +14,11 @@ from evermodel.core.files import write_whole
 from evermodel.core.framework import Needs, Task
 from evermodel.core.space import Dimension, Values
 from evermodel.core.table import Array
-from evermodel.core.training import Epoch, Training
+from evermodel.core.training import Training
 from evermodel.frameworks._pickled import SUFFIXES as PICKLES
 from evermodel.frameworks._pickled import names_package, unpickled
 from evermodel.frameworks._sklearn import pruning, tuning
+from evermodel.frameworks._sklearn.curve import epoch_of
 from evermodel.frameworks._sklearn.trees import check_trees
 
 EXTRA = "sklearn"
@@ -129,7 +130,7 @@ def fit(obj: Any, x: Any, y: Array, training: Training, *, fresh: bool) -> Any:
     labels = np.asarray(training.classes)[y] if training.classes else y
     began = time.monotonic()
     model = _fitted_fresh(obj, x, labels, training) if fresh else _continued(obj, x, labels, training)
-    training.on_epoch(_epoch(model, x, labels, training, time.monotonic() - began))
+    training.on_epoch(epoch_of(model, x, labels, training, time.monotonic() - began))
     return model
 
 
@@ -248,28 +249,6 @@ def first(obj: Any, trees: int) -> Any:
 
 def _last(obj: Any) -> Any:
     return obj.steps[-1][1] if hasattr(obj, "steps") else obj
-
-
-def _epoch(model: Any, x: Any, labels: Array, training: Training, seconds: float) -> Epoch:
-    """One entry: loss and score on training rows (at most 5,000) and on the validation rows."""
-    rows = np.random.default_rng(0).choice(len(labels), min(len(labels), 5_000), replace=False)
-    loss, score = _loss_and_score(model, x[rows], labels[rows])
-    if training.validation is None or not len(training.validation[1]):
-        return Epoch(1, loss, score, seconds=seconds)
-    watched, codes = training.validation
-    known = np.asarray(training.classes)[codes] if training.classes else codes
-    return Epoch(1, loss, score, *_loss_and_score(model, watched, known), seconds=seconds)
-
-
-def _loss_and_score(model: Any, x: Any, labels: Array) -> tuple[float, float]:
-    if not hasattr(model, "classes_"):
-        error = float(np.mean((model.predict(x) - labels) ** 2))
-        return error, 1.0 - error / (float(np.var(labels)) or 1.0)
-    p = model.predict_proba(x)
-    code = np.searchsorted(model.classes_, labels).clip(0, len(model.classes_) - 1)
-    right = np.where(model.classes_[code] == labels, p[np.arange(len(p)), code], 0.0)
-    hits = model.classes_[p.argmax(axis=1)] == labels
-    return float(-np.log(np.maximum(right, 1e-12)).mean()), float(hits.mean())
 
 
 def _skops() -> Any:
