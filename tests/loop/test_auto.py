@@ -108,6 +108,30 @@ def test_of_networks_beside_each_other_the_newest_is_trained_anew(network):
     assert not isinstance(load_version(store, store.card("n", done.challenger)).obj, Ensemble)
 
 
+def test_a_network_of_several_classes_takes_a_new_one(tmp_path):
+    keras = pytest.importorskip("keras")
+
+    def graded(n: int, seed: int, limits: list[float]) -> pl.DataFrame:
+        random = np.random.default_rng(seed)
+        a, b = random.normal(size=n), random.normal(size=n)
+        grade = np.digitize(a + 0.5 * b + 0.3 * random.normal(size=n), limits)
+        return pl.DataFrame({"a": a, "b": b, "grade": [f"g{g}" for g in grade]})
+
+    first = graded(600, 1, [-0.5, 0.7])
+    keras.utils.set_random_seed(0)
+    net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(16, "relu"), keras.layers.Dense(3, "softmax")])
+    net.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy")
+    net.fit(
+        first.select("a", "b").to_numpy(), first["grade"].str.slice(1).cast(pl.Int64).to_numpy(), epochs=15, verbose=0
+    )
+    evermodel.adopt(net, data=first, target="grade", name="n", home=tmp_path)
+    done = evermodel.update("n", graded(300, 2, [-0.5, 0.7, 1.5]), home=tmp_path)
+    assert done.decision == "promote" and not any("beside" in r for r in done.reasons), "none knows the new class"
+    assert all(np.isfinite(c.score) for c in done.candidates if c.change == "recalibrate")
+    evermodel.predict("n", graded(50, 3, [-0.5, 0.7, 1.5]).drop("grade"), to=tmp_path / "p.csv", home=tmp_path)
+    assert sum(c.endswith("g3") for c in pl.read_csv(tmp_path / "p.csv").columns) == 1
+
+
 MODULE = """
 from torch import nn
 

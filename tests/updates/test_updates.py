@@ -138,6 +138,22 @@ def test_recalibrate_takes_three_classes_and_one_that_never_came() -> None:
     assert np.isfinite(better.predict(rows.frame)).all()
 
 
+def test_recalibrate_takes_a_class_that_came_after_the_object_was_made() -> None:
+    linear = pytest.importorskip("sklearn.linear_model")
+    x = np.random.default_rng(0).normal(size=(600, 2))
+    y = np.digitize(x[:, 0], [-0.5, 0.5, 1.2])
+    known = y < 3
+    fitted = linear.LogisticRegression().fit(x[known], y[known])
+    parent = model("sklearn")
+    contract = dataclasses.replace(parent.contract, task="multiclass", classes=(0, 1, 2, 3))
+    parent = dataclasses.replace(parent, obj=fitted, contract=contract)
+    rows = Table(pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": y}), ROLES)
+    better = change("recalibrate", parent, Split(rows))
+    p = better.predict(rows.frame)
+    assert p.shape == (600, 4) and np.allclose(p.sum(axis=1), 1.0)
+    assert p[:, 3].mean() == pytest.approx((y == 3).mean(), abs=0.05)
+
+
 @pytest.mark.parametrize("task", ["binary", "regression"])
 def test_leaf_refit_follows_the_new_rows(task: str) -> None:
     parent, new, later = model("lightgbm", task), table(2_000, task, 1, level=2.0), table(2_000, task, 2, level=2.0)

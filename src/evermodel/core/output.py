@@ -37,6 +37,8 @@ class Output:
             value = self.scale * raw.reshape(len(raw)) + (self.shift[0] if self.shift else 0.0)
             return np.asarray(self.gain * value + self.offset)
         p = probabilities(raw, self.kind)
+        new = len(self.shift) - p.shape[1]  # classes that came after the object was made: recalibrated, they have one
+        p = np.pad(p, ((0, 0), (0, new))) if new > 0 else p
         shift = np.zeros(p.shape[1])
         shift[: len(self.shift)] = self.shift
         if p.shape[1] == 2:
