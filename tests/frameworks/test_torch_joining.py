@@ -53,9 +53,10 @@ def three(head: str) -> Model:
     if HEADS[head][2] == "regression":
         given = [{"scale": 3.0, "shift": (5.0,)}, {}, {"scale": 40.0, "shift": (-100.0,)}]
     members = [network(head, seed, hidden=6 + seed, **more) for seed, more in enumerate(given)]
-    made = ensemble(members[0].contract, dict(zip(("recent", "before 1", "deployed"), members, strict=True)))
+    made = ensemble(members[0].contract, dict(zip(("recent", "before_1", "deployed"), members, strict=True)))
     shares = dataclasses.replace(made.obj, shares=(0.5, 0.2, 0.3))
-    return dataclasses.replace(made, obj=shares)
+    output = dataclasses.replace(made.output, offset=0.4, gain=1.1 if HEADS[head][2] == "regression" else 1.0)
+    return dataclasses.replace(made, obj=shares, output=output)
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -12,6 +12,7 @@ import pytest
 
 import evermodel
 from evermodel.core.ensemble import Ensemble, newest
+from evermodel.core.output import Output
 from evermodel.core.transform import Transform
 from evermodel.loop.fair_past import _knew
 from evermodel.loop.home import open_home
@@ -72,11 +73,18 @@ def test_a_champion_of_few_rows_that_is_not_shown_to_be_worse_stays_beside_the_n
     assert "by AUC, 60 judged rows could not show it to be worse" in Path(told).read_text()
     store = open_home(network)
     served = [load_version(store, store.card("n", d.in_service)) for d in done]
-    assert [m.obj.roles for m in served] == [("recent", "before 1"), ("recent", "before 1", "before 2")]
+    assert [m.obj.roles for m in served] == [("recent", "before_1"), ("recent", "before_1", "before_2")]
     assert evermodel.reproduce("n", done[1].in_service, home=network).difference == 0.0
     evermodel.save("n", to=tmp_path / "updated_model.h5", home=network)
     plain = keras.models.load_model(tmp_path / "updated_model.h5")
     assert plain.count_params() == 3 * newest(served[0]).obj.count_params()
+    told = json.loads((tmp_path / "updated_model.transform.json").read_text())
+    transform, output = (
+        Transform.from_json(json.dumps(told["transform"])),
+        Output.from_json(json.dumps(told["output"])),
+    )
+    new = scaled(40, 8, 0.0)
+    np.testing.assert_allclose(output(plain.predict(transform(new), verbose=0)), served[1].predict(new), atol=1e-5)
     third = evermodel.update("n", scaled(200, 9, 0.0), home=network)
     assert load_version(store, store.card("n", third.challenger)).obj.roles == ("recent", "again", "window", "deployed")
     assert "as it was adopted" in third.reasons[-1] and "by AUC and log loss, 60 judged" in third.reasons[-1]

@@ -54,7 +54,7 @@ class Ensemble:
 
 
 # The roles of a network trained anew, of those that served before it, and of the one that was adopted.
-NEWEST, BEFORE, DEPLOYED = "recent", "before ", "deployed"
+NEWEST, BEFORE, DEPLOYED = "recent", "before_", "deployed"  # layers are named by them
 MOST_BEFORE = 2
 
 

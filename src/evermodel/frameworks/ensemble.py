@@ -181,7 +181,11 @@ def exported(model: Model, /) -> Model:
         shift = outer.shift[0] if outer.shift else 0.0
         own = made.output.shift[0] if made.output.shift else 0.0
         output = dataclasses.replace(
-            made.output, scale=outer.scale * made.output.scale, shift=(outer.scale * own + shift,)
+            made.output,
+            scale=outer.scale * made.output.scale,
+            shift=(outer.scale * own + shift,),
+            gain=outer.gain,
+            offset=outer.offset,
         )
     else:
         output = dataclasses.replace(outer, kind=made.output.kind)
