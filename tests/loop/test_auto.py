@@ -116,6 +116,15 @@ def test_of_networks_beside_each_other_the_newest_is_trained_anew(network):
     assert not isinstance(load_version(store, store.card("n", done.challenger)).obj, Ensemble)
 
 
+def test_a_version_that_nobody_stands_beside_is_built_again_so(network):
+    new = scaled(400, 3, 0.2)
+    auto = evermodel.update("n", new, dry_run=True, home=network)
+    named = {"with_": "refit", "settings": auto.settings, "margin": 20.0}  # the very settings that auto chooses
+    done = evermodel.update("n", new, home=network, **named)
+    assert "beside" in auto.reasons[-1] and done.decision == "promote" and done.finished
+    assert evermodel.reproduce("n", done.challenger, home=network).difference == 0.0
+
+
 def test_a_network_of_several_classes_takes_a_new_one(tmp_path):
     keras = pytest.importorskip("keras")
 

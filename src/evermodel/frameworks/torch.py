@@ -192,7 +192,7 @@ def joined(models: Sequence[Model], shares: Sequence[float], names: Sequence[str
     """One program that predicts the weighted mean of the models' log odds or values, behind the first's transform."""
     from evermodel.frameworks._torch import joining
 
-    return joining.joined(models, [_program(m.obj) for m in models], shares)
+    return joining.joined(models, [_program(m.obj) for m in models], shares, names)
 
 
 def groups(obj: Any) -> list[Group]:

@@ -27,7 +27,7 @@ from evermodel.loop.judging import (
     pair,
     shown_worse,
     trivial_predictions,
-)  # fmt: skip
+)
 from evermodel.loop.prepare import Prepared
 from evermodel.loop.results import Candidate
 

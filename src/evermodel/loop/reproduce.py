@@ -162,6 +162,7 @@ def _made_again(store: Store, prepared: Prepared, card: Card) -> Model:
     asked = Recipe(card.change, card.settings)
     auto = recipes(prepared, "auto", {})
     recipe = next((r for r in auto if r.change == card.change and dict(r.settings) == dict(card.settings)), asked)
+    recipe = dataclasses.replace(recipe, beside=card.facts.get("beside", ""))
     judged = make(recipe, prepared, context)
     if not card.facts.get("finished"):
         return judged.model

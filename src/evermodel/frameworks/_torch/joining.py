@@ -17,19 +17,20 @@ ROWS = "rows"
 Arguments = tuple[tuple[Mapping[str, Any], str], ...]
 
 
-def joined(models: Sequence[Model], programs: Sequence[Program], shares: Sequence[float]) -> Model:
+def joined(
+    models: Sequence[Model], programs: Sequence[Program], shares: Sequence[float], names: Sequence[str]
+) -> Model:
     """One program behind the first model's transform that predicts the weighted mean of log odds, or of values.
 
-    Every tensor keeps its name behind "m0.", "m1." …; the optimizers' memory is left behind. Raises BadModel where
-    inputs, outputs or kinds of numbers differ.
+    Every tensor keeps its name behind the member's ("recent.0.weight"); the optimizers' memory is left behind. Raises
+    BadModel where inputs, outputs or kinds of numbers differ.
     """
     alike(models)
     first = programs[0].graph
     if len({(p.graph.dtype, p.graph.batch, _rank(p)) for p in programs}) > 1:
         raise BadModel("Programs of different numbers, or of a fixed count of rows, cannot become one file.", HINT)
     nodes, bound, tensors, trainable = list[Node](), dict[str, str](), dict[str, Any](), list[str]()
-    for number, (model, program, share) in enumerate(zip(models, programs, shares, strict=True)):
-        own = f"m{number}"
+    for model, program, share, own in zip(models, programs, shares, names, strict=True):
         bound |= {f"{own}.{name}": f"{own}.{key}" for name, key in program.graph.bound.items()}
         tensors |= {f"{own}.{key}": tensor for key, tensor in program.tensors.items()}
         trainable += [f"{own}.{key}" for key in program.trainable]
@@ -39,7 +40,7 @@ def joined(models: Sequence[Model], programs: Sequence[Program], shares: Sequenc
         factor, shift = output_folding(models[0], model, first.width)
         folding = share * factor, np.multiply(share, shift)
         nodes += _scaled(own, f"{own}.{raw}", f"{own}.part", folding, "output", bound, tensors, first.dtype)
-    nodes += _answer(len(models), models[0], first)
+    nodes += _answer(names, models[0], first)
     graph = dataclasses.replace(first, nodes=tuple(nodes), bound=bound, x=ROWS, output=nodes[-1].names[0])
     made = Program(graph, tensors, tuple(trainable), programs[0].classes, optimizer=programs[0].optimizer)
     output = dataclasses.replace(models[0].output, temperature=1.0, shift=kept_shift(models[0]))
@@ -96,12 +97,12 @@ def _scaled(
     ]
 
 
-def _answer(members: int, model: Model, first: Graph) -> list[Node]:
+def _answer(names: Sequence[str], model: Model, first: Graph) -> list[Node]:
     """Sums what each member has of the answer, and ends in the activation that the members had."""
-    nodes, so_far = list[Node](), "m0.part"
-    for number in range(1, members):
-        nodes.append(_call("aten.add.Tensor", (so_far, f"m{number}.part"), f"mean_{number}"))
-        so_far = f"mean_{number}"
+    nodes, so_far = list[Node](), f"{names[0]}.part"
+    for name in names[1:]:
+        nodes.append(_call("aten.add.Tensor", (so_far, f"{name}.part"), f"{name}.sum"))
+        so_far = f"{name}.sum"
     if model.contract.task == "regression" or not first.last()[0]:
         return nodes
     if first.width == 1:
