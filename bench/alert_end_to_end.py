@@ -28,11 +28,17 @@ sys.path.insert(0, str(ROOT))
 import evermodel  # noqa: E402
 from scripts import servers  # noqa: E402
 from tests.cli.ground import make_ground  # noqa: E402
-from tests.loop.conftest import rows  # noqa: E402
+from tests.updating.conftest import rows  # noqa: E402
 
 BAR = 10.0
-STEPS = ("watch returns", "metric exported", "Prometheus has it", "Alertmanager has it", "webhook received",
-         "Nagios CRITICAL")  # fmt: skip
+STEPS = (
+    "watch returns",
+    "metric exported",
+    "Prometheus has it",
+    "Alertmanager has it",
+    "webhook received",
+    "Nagios CRITICAL",
+)
 
 
 def main() -> int:
@@ -56,29 +62,35 @@ def once(folder: Path, number: int) -> dict[str, float]:
     """Quiet rows first, until everybody agrees that all is well; then rows on which the model is wrong."""
     ground = make_ground(folder / "ground")
     for seed in (10, 11, 12):
-        evermodel.watch("m", rows(1000, seed + 10 * number), window="1000rows", home=ground.home)
+        evermodel.watch("m", rows(1000, seed + 10 * number), window="1000rows", registry=ground.registry)
     with ExitStack() as up:
         hook = up.enter_context(servers.webhook())
-        exporter = up.enter_context(evermodel.exporter(port=0, home=ground.home))
+        exporter = up.enter_context(evermodel.exporter(port=0, registry=ground.registry))
         where = f"{exporter.host}:{exporter.port}"
         evermodel.integrate("alertmanager", to=folder, webhook=hook.url, wait="1s", again="1s")
         manager = up.enter_context(servers.alertmanager(folder / "alertmanager", folder / "alertmanager.yml"))
         evermodel.integrate("prometheus", to=folder, exporter=where, alertmanager=manager.address, interval="1s")
         server = up.enter_context(servers.prometheus(folder / "prometheus", folder / "prometheus.yml"))
-        evermodel.integrate("nagios", to=folder, every="1m", program=str(program(folder)), home=ground.home)
+        evermodel.integrate("nagios", to=folder, every="1m", program=str(program(folder)), registry=ground.registry)
         nagios = up.enter_context(servers.nagios(folder / "nagios", folder / "evermodel.cfg", interval=1))
         servers.wait_for(lambda: query(server, "evermodel_monitor_up == 1"), seconds=60)
         servers.wait_for(lambda: nagios.state("m alarms") == 0, seconds=60, why="Nagios OK")
         assert not hook.came
-        return timed(ground.home, exporter.url, server, manager, hook, nagios)
+        return timed(ground.registry, exporter.url, server, manager, hook, nagios)
 
 
-def timed(home: Path, exported: str, server: servers.Running, manager: servers.Running, hook: servers.Hook,
-          nagios: servers.Nagios) -> dict[str, float]:  # fmt: skip
+def timed(
+    registry: Path,
+    exported: str,
+    server: servers.Running,
+    manager: servers.Running,
+    hook: servers.Hook,
+    nagios: servers.Nagios,
+) -> dict[str, float]:
     """Seconds from when the rows come until each of them knows."""
     bad = rows(1000, 99, angle=1.5)
     began = time.time()
-    evermodel.watch("m", bad, home=home)
+    evermodel.watch("m", bad, registry=registry)
     known = {"watch returns": time.time()}
     opened = re.compile(rb'evermodel_alarm_open\{alarm="quality",level="critical"[^}]*\} 1')
     asks = {
@@ -113,8 +125,10 @@ def alerts(manager: servers.Running) -> list:
 def program(folder: Path) -> Path:
     """The command as Nagios starts it: a new Python each time, as in service."""
     at = folder / "evermodel"
-    at.write_text(f"#!/bin/sh\nPYTHONPATH={ROOT / 'src'} exec {sys.executable} -W ignore -c "
-                  "'from evermodel.cli import main; main()' \"$@\"\n")  # fmt: skip
+    at.write_text(
+        f"#!/bin/sh\nPYTHONPATH={ROOT / 'src'} exec {sys.executable} -W ignore -c "
+        "'from evermodel.cli import main; main()' \"$@\"\n"
+    )
     at.chmod(0o755)
     return at
 

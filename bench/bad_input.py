@@ -3,7 +3,7 @@
     python bench/bad_input.py [PATTERN]
 
 Most are asked in this process (the entry point itself, its arguments patched), some also in a process of their own.
-A home on a full and on a read-only disk needs the right to mount one; without it they are skipped, and it is said.
+A registry on a full and on a read-only disk needs the right to mount one; without it they are skipped, and it is said.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from tests.cli import bad_models, bad_requests, bad_rows
 from tests.cli.ground import Answer, Case, Ground, ask, faults, make_ground, snapshot
 from tests.small_disk import mounted
 
-ALONE = ("empty file", "adopt as '../x'", "a pickle bomb", "an unknown --with", "a home whose database is noise")
+ALONE = ("empty file", "adopt as '../x'", "a pickle bomb", "an unknown --with", "a registry whose database is noise")
 FULL = (4_000, 8_000, 12_000, 16_000, 20_000)  # bytes left on a disk; an update needs about 40,000
 LEAST = 40  # kinds that the bar asks for
 
 
-def in_a_process(typed: list[str], home: Path) -> Answer:
-    words = [*typed, *([] if "--home" in typed else ["--home", str(home)])]
+def in_a_process(typed: list[str], registry: Path) -> Answer:
+    words = [*typed, *([] if "--registry" in typed else ["--registry", str(registry)])]
     code = "from evermodel.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
     return Answer(done.returncode, done.stdout, done.stderr)
@@ -44,17 +44,17 @@ def in_a_process(typed: list[str], home: Path) -> Answer:
 def tried(case: Case, ground: Ground, *, alone: bool = False) -> list[str]:
     """What is wrong with the answer to the case, asked in a folder of its own."""
     folder = Path(tempfile.mkdtemp(dir=ground.folder))
-    home = folder / "its" / "home" if ground.home.is_relative_to(ground.folder) else ground.home
-    if home != ground.home:
-        shutil.copytree(ground.home, home)
-    own = replace(ground, folder=folder, home=home)
+    registry = folder / "its" / "registry" if ground.registry.is_relative_to(ground.folder) else ground.registry
+    if registry != ground.registry:
+        shutil.copytree(ground.registry, registry)
+    own = replace(ground, folder=folder, registry=registry)
     here = Path.cwd()
     os.chdir(folder)
     try:
         typed = list(case.typed(own))
-        before = snapshot(home)
-        answer = in_a_process(typed, home) if alone else ask(typed, home)
-        found = faults(case, answer, before, snapshot(home))
+        before = snapshot(registry)
+        answer = in_a_process(typed, registry) if alone else ask(typed, registry)
+        found = faults(case, answer, before, snapshot(registry))
         if (folder / "canary").exists():
             found.append("CODE FROM THE FILE WAS RUN")
         return found
@@ -70,24 +70,26 @@ def disks(ground: Ground) -> Iterator[tuple[str, list[str] | None]]:
             if disk is None:
                 yield f"a disk with {room} bytes left", None
                 continue
-            shutil.copytree(ground.home, disk.at / "home")
+            shutil.copytree(ground.registry, disk.at / "registry")
             disk.leave(room)
-            on_disk = replace(ground, home=disk.at / "home")
+            on_disk = replace(ground, registry=disk.at / "registry")
             case = Case("", bad_requests.update(), "disk is full", (1,), hint=True)
-            before = snapshot(on_disk.home)
+            before = snapshot(on_disk.registry)
             found = [f for f in tried(case, on_disk) if not f.startswith("the store changed")]
-            after = snapshot(on_disk.home)  # files that nothing points at may be left; the next writer removes them
+            after = snapshot(on_disk.registry)  # files that nothing points at may be left; the next writer removes them
             served = [k for k in before if k != "table versions" and before[k] != after.get(k)]
             found += [f"what was stored changed: {served[:3]}"] if served else []
             disk.free()
-            whole = ask(["predict", "m", str(ground.reference), "--to", str(ground.folder / "out.csv")], on_disk.home)
+            whole = ask(
+                ["predict", "m", str(ground.reference), "--to", str(ground.folder / "out.csv")], on_disk.registry
+            )
             yield f"a disk with {room} bytes left", [*found, *([whole.err[-200:]] if whole.code else [])]
     with mounted() as disk:
         if disk is None:
-            yield "a home that is read-only", None
+            yield "a registry that is read-only", None
             return
         disk.read_only()
-        yield "a home that is read-only", tried(bad_requests.unwritable(disk.at), ground)
+        yield "a registry that is read-only", tried(bad_requests.unwritable(disk.at), ground)
 
 
 def main() -> int:
@@ -109,12 +111,12 @@ def main() -> int:
 def results(ground: Ground, wanted: re.Pattern[str]) -> Iterator[tuple[str, list[str] | None]]:
     cases = [c for c in (*bad_rows.CASES, *bad_requests.CASES, *bad_models.CASES) if wanted.search(c.name)]
     for case in cases:
-        there = not case.needs or importlib.util.find_spec(case.needs) is not None
+        there = not case.signature or importlib.util.find_spec(case.signature) is not None
         yield case.name, tried(case, ground) if there else None
     for case in cases:
         if case.name in ALONE:
             yield f"{case.name}, in a process of its own", tried(case, ground, alone=True)
-    if wanted.search("disk home"):
+    if wanted.search("disk registry"):
         yield from disks(ground)
 
 

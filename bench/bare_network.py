@@ -22,14 +22,15 @@ from stream_data import STREAMS, Stream, equal_blocks
 from stream_models import deploy
 from streams import score
 
-from evermodel.core.change import Context, Split
-from evermodel.core.cleaning import clean
-from evermodel.core.model import Model
-from evermodel.core.table import Roles, Table
-from evermodel.loop.adopt import fit_contract
-from evermodel.loop.expectation import expected_input
-from evermodel.loop.opening import open_model
-from evermodel.loop.scale_and_shift import with_learnt_scaling
+from evermodel.core.data.cleaning import clean
+from evermodel.core.data.table import Table
+from evermodel.core.model.model import Model
+from evermodel.core.model.strategy import Context, Split
+from evermodel.core.records.column_roles import Roles
+from evermodel.registry.adoption.adopt import fit_contract, understand_model
+from evermodel.registry.adoption.model_file import open_model
+from evermodel.registry.adoption.options import AdoptionOptions
+from evermodel.registry.adoption.readings.learned_scaling import learn_scaling
 
 BLOCKS = 4
 
@@ -48,18 +49,18 @@ def still(name: str) -> Stream:
 def ways(stream: Stream, seed: int) -> dict[str, Model]:
     """The network fed by the true scaler, as found on the oldest new rows, and as learnt there."""
     with tempfile.TemporaryDirectory() as folder:
-        obj, framework = open_model(deploy(stream, "keras", seed, Path(folder)))
+        obj, framework, _ = open_model(deploy(stream, "keras", seed, Path(folder)))
     roles = Roles(stream.target, stream.adopting.get("time"))
     task = str(stream.adopting.get("task", "auto"))
-    bare, cleaned = fit_contract(obj, framework, stream.blocks[0], roles, task)
+    options = AdoptionOptions(roles, task)
+    bare, cleaned, _, _ = fit_contract(obj, framework, stream.blocks[0], options)
     first, newer = (clean(b.lazy(), cleaned.contract, labelled=True).collect() for b in stream.blocks[:2])
-    true = expected_input(bare, first)[0]
-    found = expected_input(bare, newer, seed=seed)[0]
-    return {"true": true, "found": found, "learnt": with_learnt_scaling(found, newer, seed=seed)[0]}
+    true, found = (understand_model(bare, rows, options).model for rows in (first, newer))
+    return {"true": true, "found": found, "learnt": learn_scaling(found, newer, seed=seed)[0]}
 
 
 def trained_on(model: Model, rows: Table, seed: int) -> Model:
-    return Context(seed).change("resume", [model], Split(rows, None), epochs=5)
+    return Context(seed).run_strategy("resume", [model], Split(rows, None), epochs=5)
 
 
 def run(stream: Stream, seed: int) -> dict[str, list[float]]:

@@ -61,11 +61,11 @@ def write(to: Path, rows: int, step: int = 250_000) -> None:
 
 def measure(path: Path) -> dict[str, float]:
     """Cleans, predicts and scores all rows; seconds, rows, accuracy and the peak of this process's memory."""
-    from evermodel.core.cleaning import clean, in_batches
-    from evermodel.core.learning import learn_contract
-    from evermodel.core.reading import scan
-    from evermodel.core.table import Roles
-    from evermodel.core.transform import Feature, Transform
+    from evermodel.core.contracts.inference import learn_contract
+    from evermodel.core.data.cleaning import clean, clean_in_batches
+    from evermodel.core.data.scan import scan
+    from evermodel.core.model.transform import Feature, Transform
+    from evermodel.core.records.column_roles import Roles
 
     began = time.monotonic()
     frame = scan(path)
@@ -82,7 +82,7 @@ def measure(path: Path) -> dict[str, float]:
     cleaned = clean(frame, contract, labelled=True)
     counted = time.monotonic()
     right = rows = 0
-    for batch in in_batches(cleaned):
+    for batch in clean_in_batches(cleaned):
         said = transform(batch) @ w[:-1] + w[-1] > 0
         right += int((said == (batch["label"].to_numpy() == 1)).sum())
         rows += batch.height
@@ -91,11 +91,17 @@ def measure(path: Path) -> dict[str, float]:
         raise SystemExit(f"FAIL: {rows} rows came, {cleaned.rows} were counted")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
-        "rows_read": cleaned.rows_read, "rows": rows, "accuracy": round(right / rows, 4), "peak_bytes": peak,
-        "scan_s": round(scanned - began, 1), "learn_and_count_s": round(counted - scanned, 1),
-        "predict_s": round(ended - counted, 1), "rows_per_s": round(cleaned.rows_read / (ended - began)),
-        "impossible": sum(d.impossible for d in cleaned.done), "infinite": sum(d.infinite for d in cleaned.done),
-    }  # fmt: skip
+        "rows_read": cleaned.rows_read,
+        "rows": rows,
+        "accuracy": round(right / rows, 4),
+        "peak_bytes": peak,
+        "scan_s": round(scanned - began, 1),
+        "learn_and_count_s": round(counted - scanned, 1),
+        "predict_s": round(ended - counted, 1),
+        "rows_per_s": round(cleaned.rows_read / (ended - began)),
+        "impossible": sum(d.impossible for d in cleaned.done),
+        "infinite": sum(d.infinite for d in cleaned.done),
+    }
 
 
 def main() -> int:

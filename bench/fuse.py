@@ -19,6 +19,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from evermodel.core.model.framework import FRAMEWORKS
+from evermodel.core.stats.metric import METRICS
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -29,14 +32,14 @@ from stream_data import STREAMS, Stream, equal_blocks
 from stream_models import deploy
 
 import evermodel
-from evermodel.core.cleaning import clean
-from evermodel.core.comparing import compare
-from evermodel.core.judgement import PairedRows
-from evermodel.core.table import Table
-from evermodel.loop.home import open_home
-from evermodel.loop.versions import load_version
+from evermodel.core.data.cleaning import clean
+from evermodel.core.data.table import Table
+from evermodel.judging.comparison import compare_predictions
+from evermodel.judging.judge_input import PairedPredictions
+from evermodel.registry.lookup import open_store
+from evermodel.registry.versions import load_version
 
-WAYS = (("refit", {"window": 1}), ("refit", {}), ("halves", {}), ("refit", {"half_life": 1.0}))
+WAYS = (("refit", {"window": 1}), ("refit", {}), ("recency_ensemble", {}), ("refit", {"half_life": 1.0}))
 CHOSEN = ("bank_marketing", "electricity", "bike_sharing", "gas_sensor", "heart_disease")
 BLOCKS = 7  # one deployed on, four updates, one to fuse with, one to score on
 
@@ -52,18 +55,21 @@ def seven(stream: Stream, seed: int) -> Stream:
 
 def one(stream: Stream, seed: int) -> dict:
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder) / "home"
+        registry = Path(folder) / "registry"
         file = deploy(stream, "lightgbm", seed, Path(folder))
         told = dict(stream.adopting)
-        evermodel.adopt(file, data=stream.blocks[0], target=stream.target, name="m", home=home, **told)
+        evermodel.adopt(file, data=stream.blocks[0], target=stream.target, name="m", registry=registry, **told)
         for block, (way, settings) in zip(stream.blocks[1:5], WAYS, strict=True):
-            evermodel.update("m", block, with_=way, settings=settings, home=home, seed=seed, finish=False)
-        names = [row["version"] for row in evermodel.show("m", home=home).rows]
-        beside = shutil.copytree(home, Path(folder) / "beside")  # the block is known once it was used
-        fused = evermodel.fuse("m", names, data=stream.blocks[5], home=home, seed=seed)
-        student = evermodel.fuse("m", names, data=stream.blocks[5], with_="distill", home=beside, seed=seed)
-        models = {v: load_version(open_home(home), open_home(home).card("m", v)) for v in (*names, fused.challenger)}
-        models["student"] = load_version(open_home(beside), open_home(beside).card("m", student.challenger))
+            evermodel.update("m", block, strategy=way, settings=settings, registry=registry, seed=seed, refit=False)
+        names = [row["version"] for row in evermodel.show("m", registry=registry).rows]
+        beside = shutil.copytree(registry, Path(folder) / "beside")  # the block is known once it was used
+        fused = evermodel.fuse("m", names, data=stream.blocks[5], registry=registry, seed=seed)
+        student = evermodel.fuse("m", names, data=stream.blocks[5], fuser="distill", registry=beside, seed=seed)
+        models = {
+            v: load_version(open_store(registry), open_store(registry).read_card("m", v))
+            for v in (*names, fused.challenger)
+        }
+        models["student"] = load_version(open_store(beside), open_store(beside).read_card("m", student.challenger))
         rows = clean(stream.blocks[6].lazy(), models[fused.challenger].contract, labelled=True).collect()
         best = max(fused.members, key=lambda m: m.score).version
         return {"stream": stream.name, "seed": seed, "way": fused.settings["with"]} | _compared(
@@ -74,20 +80,24 @@ def one(stream: Stream, seed: int) -> dict:
 def _compared(stream: Stream, models: dict, rows: Table, best: str, fused, student) -> dict:
     y = models[best].target(rows)
     p = {v: m.predict(rows.frame) for v, m in models.items()}
-    against = compare(stream.metric, PairedRows(y, p[best], p[fused.challenger]))
-    taught = compare(stream.metric, PairedRows(y, p[best], p["student"]))
+    against = compare_predictions(stream.metric, PairedPredictions(y, p[best], p[fused.challenger]))
+    taught = compare_predictions(stream.metric, PairedPredictions(y, p[best], p["student"]))
     return {
-        "best": best, "single": 100 * against.champion, "fused": 100 * against.challenger, "gain": 100 * against.gain,
-        "high": 100 * against.gain_high, "oracle": 100 * max(_score(stream, y, p[m.version]) for m in fused.members),
-        "student": 100 * taught.gain, "latency": student.latency[1] / max(fused.latency[1], 1e-12),
+        "best": best,
+        "single": 100 * against.champion,
+        "fused": 100 * against.challenger,
+        "gain": 100 * against.gain,
+        "high": 100 * against.gain_high,
+        "oracle": 100 * max(_score(stream, y, p[m.version]) for m in fused.members),
+        "student": 100 * taught.gain,
+        "latency": student.latency[1] / max(fused.latency[1], 1e-12),
         "size": student.size[1] / max(fused.size[1], 1),
-    }  # fmt: skip
+    }
 
 
 def _score(stream: Stream, y: np.ndarray, p: np.ndarray) -> float:
-    from evermodel.core import plugs
 
-    return float(plugs.function("metrics", stream.metric)(y, p))
+    return float(METRICS.load(stream.metric)(y, p))
 
 
 def starts(seed: int) -> dict[str, float]:
@@ -95,26 +105,29 @@ def starts(seed: int) -> dict[str, float]:
     from sklearn.datasets import load_digits
     from tune_grid import network
 
-    from evermodel.core import plugs
-    from evermodel.core.members import mean_weights
-    from evermodel.core.training import Training
-    from evermodel.fusers._average.alignment import aligned
+    from evermodel.combining.members import average_weights
+    from evermodel.core.model.training import Training
+    from evermodel.plugins.fusers._average.alignment import align_layers
 
     x, y = load_digits(return_X_y=True)
     x, order = (x / 16.0).astype("float32"), np.random.default_rng(seed).permutation(len(y))
     train, test = order[:1200], order[1200:]
-    plug = plugs.module("frameworks", "keras")
+    plugin = FRAMEWORKS.load_module("keras")
     told = Training(epochs=30, classes=tuple(range(10)), learning_rate=0.003, batch_size=32, seed=seed)
-    two = [plug.fit(network("keras", 100 * seed + k, 1, 0.003), x[train], y[train], told, fresh=False) for k in (1, 2)]
+    two = [
+        plugin.fit(network("keras", 100 * seed + k, 1, 0.003), x[train], y[train], told, from_scratch=False)
+        for k in (1, 2)
+    ]
 
     def right(obj) -> float:
-        return float((plug.predict(obj, x[test]).argmax(axis=1) == y[test]).mean())
+        return float((plugin.predict(obj, x[test]).argmax(axis=1) == y[test]).mean())
 
-    layers = [plug.layers(o) for o in two]
+    layers = [plugin.get_dense_layers(o) for o in two]
     means = []
-    for other in (layers[1], aligned(layers[1], layers[0], seed)):
+    for other in (layers[1], align_layers(layers[1], layers[0], seed)):
         flat = [[part for layer in ls for part in layer] for ls in (layers[0], other)]
-        means.append(right(plug.with_weights(two[0], [w.astype("float32") for w in mean_weights(flat, [1, 1])])))
+        mean = [w.astype("float32") for w in average_weights(flat, [1, 1])]
+        means.append(right(plugin.replace_weights(two[0], mean)))
     return {"one": right(two[0]), "two": right(two[1]), "plain": means[0], "aligned": means[1]}
 
 
@@ -126,14 +139,19 @@ def bars(runs: list[dict], began: list[dict[str, float]]) -> None:
     told = [
         (not worse, f"never worse than the best single beyond noise: {len(worse)} of {len(runs)} runs were"),
         (len(better) >= 3, "better on 3 streams: " + ", ".join(f"{s} {g:+.2f}" for s, g in by.items())),
-        (mean["aligned"] > mean["plain"] + 0.05, f"independent starts: {mean['one']:.3f} and {mean['two']:.3f}; "
-         f"plain mean {mean['plain']:.3f}, aligned {mean['aligned']:.3f}"),
-    ]  # fmt: skip
+        (
+            mean["aligned"] > mean["plain"] + 0.05,
+            f"independent starts: {mean['one']:.3f} and {mean['two']:.3f}; "
+            f"plain mean {mean['plain']:.3f}, aligned {mean['align_layers']:.3f}",
+        ),
+    ]
     for kept, words in told:
         print(f"{'PASS' if kept else 'FAIL'}  {words}")
     student = [np.median([r[k] for r in runs]) for k in ("student", "latency", "size")]
-    print(f"      students: {student[0]:+.2f} points to the best single, x{student[1]:.2f} the time and "
-          f"x{student[2]:.2f} the size of the fused model (medians)")  # fmt: skip
+    print(
+        f"      students: {student[0]:+.2f} points to the best single, x{student[1]:.2f} the time and "
+        f"x{student[2]:.2f} the size of the fused model (medians)"
+    )
 
 
 def main() -> None:

@@ -40,17 +40,19 @@ def one(name: str, goal: str, seed: int, reports: Path) -> list[tuple[bool, str]
     stream = dataclasses.replace(whole, blocks=(pl.concat(whole.blocks[:known]),))
     new, later = pl.concat(whole.blocks[known : known + count]), whole.blocks[known + count]
     with tempfile.TemporaryDirectory() as folder:
-        home, file = Path(folder) / "home", deploy(stream, kind, seed, Path(folder))
-        told = {"data": stream.blocks[0], "target": stream.target, "home": home, **stream.adopting}
+        registry, file = Path(folder) / "registry", deploy(stream, kind, seed, Path(folder))
+        told = {"data": stream.blocks[0], "target": stream.target, "registry": registry, **stream.adopting}
         evermodel.adopt(file, name=name, **told)
-        done = evermodel.iterate(name, new, goal=goal, trials=TRIALS, budget=SEARCHING / 0.7, seed=seed, home=home)
+        done = evermodel.iterate(
+            name, new, goal=goal, trials=TRIALS, budget=SEARCHING / 0.7, seed=seed, registry=registry
+        )
         print(done, flush=True)
         scores = [
-            evermodel.evaluate(name, later, version=v, home=home).scores[stream.metric]
+            evermodel.evaluate(name, later, version=v, registry=registry).scores[stream.metric]
             for v in (done.champion, done.in_service)
         ]
         page = reports / f"{name}-{goal}.html"
-        evermodel.report(name, done.in_service, to=page, home=home)
+        evermodel.report(name, done.in_service, to=page, registry=registry)
     words = f"{name}, {goal}: "
     speed, size = done.latency[0] / done.latency[1], done.size[1] / done.size[0]
     after = f"{stream.metric} on the block after {scores[0]:.4f} -> {scores[1]:.4f}"

@@ -6,8 +6,6 @@ Each case goes through the real command. PASS: exit code 2, an error in words wi
 expected, and versions, log and names of the store exactly as before.
 """
 
-# ruff: noqa: E501 - a case a line
-
 from __future__ import annotations
 
 import contextlib
@@ -30,12 +28,12 @@ import polars as pl
 
 import evermodel
 from evermodel.cli import main as run
-from tests.loop.conftest import rows
+from tests.updating.conftest import rows
 
 GOOD = {"num_leaves": [3, 7]}
 
 
-def booster(home: Path, folder: Path) -> None:
+def booster(registry: Path, folder: Path) -> None:
     """A LightGBM model "m": v1 adopted, v2 a refit with a third class, v3 and v4 refits of other rows."""
     import lightgbm
 
@@ -43,12 +41,12 @@ def booster(home: Path, folder: Path) -> None:
     x = np.column_stack([frame["a"], frame["b"], frame["kind"].replace_strict({"blue": 0, "green": 1, "red": 2})])
     told = {"objective": "binary", "num_leaves": 7, "verbose": -1, "num_threads": 1}
     lightgbm.train(told, lightgbm.Dataset(x, frame["y"].to_numpy()), 30).save_model(folder / "m.txt")
-    evermodel.adopt(folder / "m.txt", data=rows(1500, 2), target="y", name="m", time="when", home=home)
+    evermodel.adopt(folder / "m.txt", data=rows(1500, 2), target="y", name="m", time="when", registry=registry)
     for seed in (3, 4):
-        evermodel.update("m", rows(600, seed, angle=0.3 * seed), home=home)
+        evermodel.update("m", rows(600, seed, angle=0.3 * seed), registry=registry)
 
 
-def network(home: Path, folder: Path, hidden: int) -> None:
+def network(registry: Path, folder: Path, hidden: int) -> None:
     """A Keras network "n" with a hidden layer, or "l" without any: nothing can be taken out of it."""
     import keras
 
@@ -59,10 +57,10 @@ def network(home: Path, folder: Path, hidden: int) -> None:
     model.compile(keras.optimizers.Adam(0.03), "binary_crossentropy")
     model.fit(frame.select("a", "b").to_numpy(), frame["y"].to_numpy(), epochs=12, verbose=0)
     model.save(folder / "n.keras")
-    evermodel.adopt(folder / "n.keras", data=frame, target="y", name="n" if hidden else "l", home=home)
+    evermodel.adopt(folder / "n.keras", data=frame, target="y", name="n" if hidden else "l", registry=registry)
 
 
-def wider(home: Path, folder: Path) -> None:
+def wider(registry: Path, folder: Path) -> None:
     """A forest "w" whose v2 knows a class that v1 does not: versions of different contracts."""
     import skops.io
     from sklearn.linear_model import LogisticRegression
@@ -71,9 +69,9 @@ def wider(home: Path, folder: Path) -> None:
     skops.io.dump(
         LogisticRegression().fit(frame.select("a", "b").to_numpy(), frame["y"].to_numpy()), folder / "w.skops"
     )
-    evermodel.adopt(folder / "w.skops", data=frame, target="y", name="w", home=home)
+    evermodel.adopt(folder / "w.skops", data=frame, target="y", name="w", registry=registry)
     new = rows(900, 5).select("a", "b", pl.when(pl.col("b") > 14).then(2).otherwise("y").alias("y"))
-    evermodel.update("w", new, with_="refit", home=home)
+    evermodel.update("w", new, strategy="refit", new_classes=[2], registry=registry)
 
 
 def cases(at: Path) -> dict[str, tuple[list[str], str]]:
@@ -99,16 +97,31 @@ def cases(at: Path) -> dict[str, tuple[list[str], str]]:
         "tune: no such space": ([*tune, "--space", "nowhere.json"], "nowhere.json"),
         "tune: a space that is no JSON": ([*tune, "--space", file("a.json", "{'x': 1")], "JSON"),
         "tune: a space that is no TOML": ([*tune, "--space", file("a.toml", "x = = 1")], "TOML"),
-        "tune: a space that runs code": ([*tune, "--space", file("a.py", "import os; os.mkdir('/tmp/evermodel_ran')")], "JSON"),
+        "tune: a space that runs code": (
+            [*tune, "--space", file("a.py", "import os; os.mkdir('/tmp/evermodel_ran')")],
+            "JSON",
+        ),
         "tune: an empty space": ([*tune, "--space", space("b.json", {})], "at least one"),
         "tune: a space that is a list": ([*tune, "--space", space("c.json", [1, 2])], "must map"),
         "tune: a hyperparameter it has not": ([*tune, "--space", space("d.json", {"depth": [1]})], "num_leaves"),
-        "tune: low above high": ([*tune, "--space", space("e.json", {"learning_rate": {"low": 1, "high": 0.1}})], "low < high"),
-        "tune: a logarithm of zero": ([*tune, "--space", space("f.json", {"learning_rate": {"low": 0, "high": 1, "log": True}})], "0 < low"),
-        "tune: bounds that are no numbers": ([*tune, "--space", file("g.json", '{"learning_rate": {"low": NaN, "high": 1}}')], "numbers"),
+        "tune: low above high": (
+            [*tune, "--space", space("e.json", {"learning_rate": {"low": 1, "high": 0.1}})],
+            "low < high",
+        ),
+        "tune: a logarithm of zero": (
+            [*tune, "--space", space("f.json", {"learning_rate": {"low": 0, "high": 1, "log": True}})],
+            "0 < low",
+        ),
+        "tune: bounds that are no numbers": (
+            [*tune, "--space", file("g.json", '{"learning_rate": {"low": NaN, "high": 1}}')],
+            "numbers",
+        ),
         "tune: a choice twice": ([*tune, "--space", space("h.json", {"num_leaves": [3, 3]})], "different"),
         "tune: no choice": ([*tune, "--space", space("i.json", {"num_leaves": []})], "1 to"),
-        "tune: a space no model trains in": ([*tune, "--trials", "2", "--space", space("j.json", {"num_leaves": [-5, -3]})], "trained"),
+        "tune: a space no model trains in": (
+            [*tune, "--trials", "2", "--space", space("j.json", {"num_leaves": [-5, -3]})],
+            "trained",
+        ),
         "tune: no trials": ([*tune, "--trials", "0"], "--trials"),
         "tune: a budget in words": ([*tune, "--budget", "soon"], "soon"),
         "tune: one fold": ([*tune, "--folds", "1"], "folds"),
@@ -137,21 +150,28 @@ def cases(at: Path) -> dict[str, tuple[list[str], str]]:
         "fuse: one version": ([*fuse, "v1", "--data", new], "two or more"),
         "fuse: a version with itself": ([*fuse, "v1", "v1", "--data", new], "different versions"),
         "fuse: a version there is not": ([*fuse, "v1", "v9", "--data", new], "v3"),
-        "fuse: weights of boosters": ([*fuse, "v2", "v3", "--with", "average", "--data", new], "weights"),
+        "fuse: weights of boosters": ([*fuse, "v2", "v3", "--with", "average", "--data", new], "averaged"),
         "fuse: no common ancestor": ([*fuse, "v1", "v2", "--with", "ties", "--data", new], "ancestor"),
         "fuse: an unknown way": ([*fuse, "v1", "v2", "--with", "sup", "--data", new], "soup"),
-        "fuse: versions of different contracts": (["fuse", "w", "v1", "v2", "--with", "average", "--data", plain], "different structures"),
+        "fuse: versions of different contracts": (
+            ["fuse", "w", "v1", "v2", "--with", "average", "--data", plain],
+            "different structures",
+        ),
         "iterate: an unknown goal": (["iterate", "m", new, "--goal", "cheaper"], "faster"),
         "iterate: rows too few": (["iterate", "m", few], "120"),
         "iterate: an unknown model": (["iterate", "churn", new], "churn"),
-    }  # fmt: skip
+    }
 
 
-def state(home: Path) -> str:
+def state(registry: Path) -> str:
     """Versions, what serves, and the log, of every model."""
     found = []
     for name in ("m", "n", "l", "w"):
-        found += [name, str(evermodel.show(name, home=home).rows), str(evermodel.log(name, home=home).rows)]
+        found += [
+            name,
+            str(evermodel.show(name, registry=registry).rows),
+            str(evermodel.log(name, registry=registry).rows),
+        ]
     return "\n".join(found)
 
 
@@ -173,18 +193,18 @@ def main() -> None:
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         at = Path(folder)
-        home = at / "home"
-        booster(home, at)
-        network(home, at, 1)
-        network(home, at, 0)
-        wider(home, at)
-        before, every = state(home), cases(at)
+        registry = at / "registry"
+        booster(registry, at)
+        network(registry, at, 1)
+        network(registry, at, 0)
+        wider(registry, at)
+        before, every = state(registry), cases(at)
         for name, (command, said) in every.items():
-            code, heard = asked([*command, "--home", str(home)])
+            code, heard = asked([*command, "--registry", str(registry)])
             words = (
                 [w for w in heard.splitlines() if w.startswith(("evermodel:", "Error:"))] or heard.splitlines() or [""]
             )
-            kept = code == 2 and "Traceback" not in heard and said in heard and state(home) == before
+            kept = code == 2 and "Traceback" not in heard and said in heard and state(registry) == before
             failed += not kept
             print(f"{'PASS' if kept else 'FAIL'}  {name}: exit {code}: {words[0][:120]}", flush=True)
     print(f"{len(every)} kinds of bad input, {failed} answered wrongly")

@@ -1,6 +1,6 @@
 """Does the judge keep its promises? Simulated updates whose truth is known; prints a table with PASS or FAIL.
 
-    $ PYTHONPATH=src python bench/judge.py            # under three minutes on one core
+    $ PYTHONPATH=src python bench/judge.py            # a few minutes on one core; --only policies runs one part
 
 Rates are of 2,000 updates a row unless said otherwise; a rate passes within two standard
 errors of simulation of its bar.
@@ -18,16 +18,19 @@ from statistics import NormalDist
 
 import numpy as np
 
-from evermodel.core import resampling
-from evermodel.core.comparing import compare
-from evermodel.core.judgement import Comparison, PairedRows, PairedScores
-from evermodel.core.judging import judge
-from evermodel.core.statistics import difference_interval, mcnemar
-from evermodel.gates.better import better
-from evermodel.gates.not_worse import not_worse
-from evermodel.gates.slices import slices
+from evermodel.core.records.verdict import Comparison, Cost
+from evermodel.core.stats import paired_bootstrap
+from evermodel.core.stats.paired_tests import mcnemar_p_value, tango_interval
+from evermodel.judging.comparison import compare_predictions
+from evermodel.judging.judge import judge
+from evermodel.judging.judge_input import JudgeInput, PairedPredictions
+from evermodel.plugins.gates.better import better
+from evermodel.plugins.gates.not_worse import not_worse
+from evermodel.plugins.gates.slices import slices
+from evermodel.plugins.metrics.log_loss import log_loss
 
 EYE = np.eye(2)
+BOTH = ("champion", "challenger")
 MARGIN = 0.01
 failed = []
 
@@ -44,22 +47,22 @@ def rate(what: str, hits: float, n: int, at_most: float = 0.05, note: str = "", 
     say(what, 100 * hits / n, f"<= {100 * at_most:g} %" if bar else "", hits / n <= allowed if bar else None, note)
 
 
-def right_rows(won: int, lost: int, n: int) -> PairedRows:
+def right_rows(won: int, lost: int, n: int) -> PairedPredictions:
     """n labelled rows of which the challenger alone has ``won`` right, the champion alone ``lost``."""
     y = np.zeros(n, dtype=int)
     champion, challenger = np.zeros(n, dtype=int), np.zeros(n, dtype=int)
     champion[:won] = challenger[won : won + lost] = 1
-    return PairedRows(y, EYE[champion], EYE[challenger])
+    return PairedPredictions(y, EYE[champion], EYE[challenger])
 
 
 @cache
 def decided(won: int, lost: int, n: int, look: int = 1, looks: int = 1) -> str:
     """The judge's decision by accuracy, which depends on the counts alone."""
-    return judge(PairedScores("binary", "accuracy", right_rows(won, lost, n), look=look, looks=looks)).decision
+    return judge(JudgeInput("binary", "accuracy", right_rows(won, lost, n), analysis=look, n_analyses=looks)).decision
 
 
 def beyond_doubt(won: int, lost: int, n: int) -> bool:
-    return won > lost and mcnemar(won, lost) < 0.05
+    return won > lost and mcnemar_p_value(won, lost) < 0.05
 
 
 def counts(rng: np.random.Generator, gain: float, disagreement: float, n: int, size: int) -> np.ndarray:
@@ -67,7 +70,7 @@ def counts(rng: np.random.Generator, gain: float, disagreement: float, n: int, s
     return rng.multinomial(n, shares, size)[:, :2]
 
 
-def grouped_right(rng: np.random.Generator, gain: float, n: int) -> PairedRows:
+def grouped_right(rng: np.random.Generator, gain: float, n: int) -> PairedPredictions:
     """Groups (sizes about 10) lean towards one of the models, more than chance would."""
     groups = rng.integers(0, max(8, n // 10), n)
     disagreement = rng.uniform(0.05, 0.2)
@@ -76,7 +79,7 @@ def grouped_right(rng: np.random.Generator, gain: float, n: int) -> PairedRows:
     differ, wins = rng.random(n) < disagreement, rng.random(n) < lean
     champion = np.where(differ, wins, rng.random(n) < 0.1).astype(int)  # 1 is wrong: y is 0
     challenger = np.where(differ, ~wins, champion).astype(int)
-    return PairedRows(np.zeros(n, dtype=int), EYE[champion], EYE[challenger], groups)
+    return PairedPredictions(np.zeros(n, dtype=int), EYE[champion], EYE[challenger], groups)
 
 
 def _noises(rng: np.random.Generator, n: int, groups: np.ndarray | None, alike: float) -> list[np.ndarray]:
@@ -91,23 +94,23 @@ def _noises(rng: np.random.Generator, n: int, groups: np.ndarray | None, alike: 
     return [math.sqrt(alike) * both + math.sqrt(1 - alike) * draw() for _ in range(2)]
 
 
-def auc_rows(rng: np.random.Generator, gain: float, n: int, *, grouped: bool) -> PairedRows:
+def auc_rows(rng: np.random.Generator, gain: float, n: int, *, grouped: bool) -> PairedPredictions:
     groups = rng.integers(0, max(8, n // 10), n) if grouped else None
     y = (rng.random(n) < rng.uniform(0.1, 0.5)).astype(int)
     before = rng.uniform(0.7, 0.9)
     reach = [math.sqrt(2) * NormalDist().inv_cdf(a) for a in (before, before + gain)]
     scores = [r * y + e for r, e in zip(reach, _noises(rng, n, groups, rng.uniform(0.7, 0.95)), strict=True)]
     p = [1 / (1 + np.exp(-s)) for s in scores]
-    return PairedRows(y, np.column_stack([1 - p[0], p[0]]), np.column_stack([1 - p[1], p[1]]), groups)
+    return PairedPredictions(y, np.column_stack([1 - p[0], p[0]]), np.column_stack([1 - p[1], p[1]]), groups)
 
 
-def number_rows(rng: np.random.Generator, loss_gain: float, n: int, *, grouped: bool) -> PairedRows:
+def number_rows(rng: np.random.Generator, loss_gain: float, n: int, *, grouped: bool) -> PairedPredictions:
     """Squared errors 1 and 1 - loss_gain of a target of variance 3: .7 of the error no model can remove."""
     groups = rng.integers(0, max(8, n // 10), n) if grouped else None
     known, own = math.sqrt(2.0) * rng.standard_normal(n), math.sqrt(0.7) * rng.standard_normal(n)
     sizes = (math.sqrt(0.3), math.sqrt(0.3 - loss_gain))
     p = [known + s * e for s, e in zip(sizes, _noises(rng, n, groups, rng.uniform(0.5, 0.9)), strict=True)]
-    return PairedRows(known + own, p[0], p[1], groups)
+    return PairedPredictions(known + own, p[0], p[1], groups)
 
 
 def single_accuracy(rng: np.random.Generator, size: int) -> None:
@@ -128,7 +131,7 @@ def single_accuracy(rng: np.random.Generator, size: int) -> None:
 
 def promotes(won: int, lost: int, n: int) -> bool:
     """The judge's rule for accuracy; ``single_accuracy`` holds it against the judge itself."""
-    return won > lost and difference_interval(won, lost, n, 0.9)[0] > -MARGIN
+    return won > lost and tango_interval(won, lost, n, 0.9)[0] > -MARGIN
 
 
 def exactly(chosen: Callable[[int, int, int], bool], gain: float, disagreement: float, n: int) -> float:
@@ -158,10 +161,10 @@ def single_rows(rng: np.random.Generator, size: int) -> None:
         better = promoted = 0
         for i in range(size):
             n = sizes[i % len(sizes)] if label != "R2" else sizes[i % 3]
-            c = compare(metric, rows(0.0, n), confidence=0.9, seed=i)
+            c = compare_predictions(metric, rows(0.0, n), confidence=0.9, seed=i)
             better += c.gain > 0 and c.p_value < 0.05
             task = "regression" if metric == "r2" else "binary"
-            found = not_worse(PairedScores(task, metric, rows(-margin, n), seed=i))
+            found = not_worse(JudgeInput(task, metric, rows(-margin, n), seed=i))
             promoted += found.finding == "pass" and found.comparison is not None and found.comparison.gain > 0
         rate(f"{label}: equal, judged better beyond doubt", better, size)
         rate(f"{label}: one margin worse, promoted", promoted, size)
@@ -169,7 +172,7 @@ def single_rows(rng: np.random.Generator, size: int) -> None:
 
 def history(rng: np.random.Generator, gains: np.ndarray, n: int) -> tuple[Comparison, ...]:
     rows = [right_rows(*map(int, counts(rng, g, 0.1, n, 1)[0]), n) for g in gains]
-    return tuple(compare("accuracy", r, confidence=0.9) for r in rows)
+    return tuple(compare_predictions("accuracy", r, confidence=0.9) for r in rows)
 
 
 def sequences(rng: np.random.Generator, size: int) -> None:
@@ -186,7 +189,7 @@ def sequences(rng: np.random.Generator, size: int) -> None:
             if i % 20 == 0:  # one history serves 20 updates
                 earlier = history(rng, gains(), n)
             won, lost = map(int, counts(rng, -MARGIN, 0.1, n, 1)[0])
-            pair = PairedScores("binary", "accuracy", right_rows(won, lost, n), earlier=earlier)
+            pair = JudgeInput("binary", "accuracy", right_rows(won, lost, n), earlier_updates=earlier)
             if better(pair).finding == "pass":
                 for lend in promoted:
                     promoted[lend] += not_worse(pair, lend=lend).finding == "pass"
@@ -214,13 +217,15 @@ def sliced(rng: np.random.Generator, size: int) -> None:
         champion = (rng.random(n) < 0.15).astype(int)
         challenger = np.where(rng.random(n) < np.where(champion, 1 / 3, 0.05 / 0.85), 1 - champion, champion)
         y = np.zeros(n, dtype=int)
-        rows = PairedRows(y, EYE[champion], EYE[challenger], slices=inside)
-        passed += slices(PairedScores("binary", "accuracy", rows)).finding == "pass"
+        rows = PairedPredictions(y, EYE[champion], EYE[challenger], slices=inside)
+        passed += slices(JudgeInput("binary", "accuracy", rows)).finding == "pass"
         right = np.flatnonzero((challenger == 0) & inside["slice 7"])
         broken = challenger.copy()
         broken[rng.choice(right, 16, replace=False)] = 1  # 8 points of 200 rows
-        found = slices(PairedScores("binary", "accuracy", PairedRows(y, EYE[champion], EYE[broken], slices=inside)))
-        caught += "slice 7" in found.text
+        found = slices(
+            JudgeInput("binary", "accuracy", PairedPredictions(y, EYE[champion], EYE[broken], slices=inside))
+        )
+        caught += found.slices is not None and found.slices.harmed == "slice 7"
     say(
         "20 slices of 200 rows: an equal model passes",
         100 * passed / size,
@@ -239,7 +244,7 @@ def weekly(rng: np.random.Generator, years: int, n: int = 1000) -> None:
     d = (won - lost) / n
     error = np.sqrt(won + lost - (won - lost) ** 2 / n) / n
     each = np.vectorize(lambda w, x: decided(int(w), int(x), n) == "promote")
-    superior = np.vectorize(lambda w, x: w > x and mcnemar(int(w), int(x)) < 0.1)
+    superior = np.vectorize(lambda w, x: w > x and mcnemar_p_value(int(w), int(x)) < 0.1)
     rules = {
         "always promote": np.ones_like(d, dtype=bool),
         "point gate": d > 0,
@@ -279,19 +284,66 @@ def looked_again(
     return total, promoted
 
 
+def rare_rows(rng: np.random.Generator, extra: float, positives: int, n: int = 1000) -> PairedPredictions:
+    """``positives`` of ``n`` rows; both models add noise to the true log odds, the challenger ``extra`` of it."""
+    y = (np.arange(n) < positives).astype(int)
+    signal = 2.0 * (2 * y - 1) + 2.0 * rng.standard_normal(n)  # unit log odds for a noise of two
+    prior = math.log(positives / (n - positives))
+    logits = [signal + prior + s * rng.standard_normal(n) for s in (0.5, math.sqrt(0.25 + extra))]
+    p = [1 / (1 + np.exp(-logit)) for logit in logits]
+    return PairedPredictions(y, np.column_stack([1 - p[0], p[0]]), np.column_stack([1 - p[1], p[1]]))
+
+
+def noise_of_one_margin(positives: int) -> float:
+    """The extra variance of the challenger's log odds at which its expected log loss is one margin (2 %) higher."""
+    low, high = 0.0, 4.0
+    for _ in range(14):
+        middle = (low + high) / 2
+        rows = [rare_rows(np.random.default_rng(i), middle, positives) for i in range(400)]
+        losses = [np.mean([log_loss(r.y, p) for r, p in ((r, getattr(r, who)) for r in rows)]) for who in BOTH]
+        low, high = (middle, high) if losses[1] < 1.02 * losses[0] else (low, middle)
+    return (low + high) / 2
+
+
+def policies(rng: np.random.Generator, size: int) -> None:
+    """Each policy by log loss, guarded by AUC, with few and with more positives among 1,000 judged rows."""
+    cost = {"champion_cost": Cost(0.02, 100, 10**6), "challenger_cost": Cost(0.01, 100, 10**6)}
+    for positives in (5, 20, 100):
+        extra = noise_of_one_margin(positives)
+        better = 0
+        promoted = dict.fromkeys(("no_worse", "better", "cheaper"), 0)
+        for i in range(size):
+            equal = JudgeInput("binary", "log_loss", rare_rows(rng, 0.0, positives), guard="auc", seed=i)
+            graded = judge(equal, policy="no_worse").graded
+            better += bool(graded) and graded[0].grade == "better"
+            worse = JudgeInput("binary", "log_loss", rare_rows(rng, extra, positives), guard="auc", seed=i, **cost)
+            for policy in promoted:
+                promoted[policy] += judge(worse, policy=policy).decision == "promote"
+        rate(f"{positives} positives: equal, graded better", better, size)
+        for policy, count in promoted.items():
+            rate(f"{positives} positives: one margin worse by log loss, promoted by {policy}", count, size)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=2000)
     parser.add_argument("--years", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="a part, such as policies")
     given = parser.parse_args()
     rng, start = np.random.default_rng(given.seed), time.perf_counter()
-    resampling.RESAMPLES = 200  # enough for a rate over thousands of updates
+    paired_bootstrap.RESAMPLES = 200  # enough for a rate over thousands of updates
     for part, size in (
-        (weekly, given.years), (single_accuracy, given.size), (two_looks, given.size), (sequences, given.size),
-        (sliced, given.size // 4), (single_rows, given.size),
-    ):  # fmt: skip
-        part(rng, size)
+        (weekly, given.years),
+        (single_accuracy, given.size),
+        (two_looks, given.size),
+        (sequences, given.size),
+        (sliced, given.size // 4),
+        (single_rows, given.size),
+        (policies, given.size // 4),
+    ):
+        if given.only in ("", part.__name__):
+            part(rng, size)
     print(f"{len(failed)} failed, {time.perf_counter() - start:.0f} s")
     raise SystemExit(bool(failed))
 

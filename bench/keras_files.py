@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "frameworks"))
 import keras
 import test_keras_files as files  # the same models and writers as the tests use
 
-from evermodel.core.training import Training
-from evermodel.frameworks import keras as plug
+from evermodel.core.model.training import Training
+from evermodel.plugins.frameworks import keras as plugin
 
 
 def difference(model: Any, reference: Any) -> float:
@@ -48,11 +48,11 @@ def resumed(read: Callable[[Path], Any], path: Path, made: Any, shape: tuple[int
 
 
 def returned(path: Path, shape: tuple[int, ...], at: Path) -> str:
-    model = plug.read(path)
+    model = plugin.read_file(path)
     x, _ = files.rows(shape)
     worst = 0.0
-    for suffix in plug.suffixes():
-        plug.write(model, at / f"back{suffix}")
+    for suffix in plugin.suffixes():
+        plugin.write_file(model, at / f"back{suffix}")
         back = keras.models.load_model(at / f"back{suffix}")
         worst = max(worst, float(np.abs(files.plain(back, x) - files.plain(model, x)).max()))
     return f"difference {worst:.2g}"
@@ -67,7 +67,7 @@ def table_of_files() -> None:
                 path = write(Path(folder), made, old, shape)
                 made.fit(*files.rows(shape), epochs=2, verbose=0, shuffle=False)
                 plain = resumed(keras.models.load_model, path, made, shape)
-                ours = resumed(plug.read, path, made, shape)
+                ours = resumed(plugin.read_file, path, made, shape)
                 back = returned(path, shape, Path(folder))
                 print(f"| {name + ', ' + kind:<48} | {plain:<34} | {ours:<24} | {back:<24} |")
 
@@ -91,8 +91,8 @@ def time_of_fit(x: Any, y: Any, batch: int) -> None:
     print(
         f"batch {batch}: keras fit {seconds(lambda: copy.fit(x, y, epochs=5, batch_size=batch, verbose=0))}", end="; "
     )
-    print(f"ours, first of its structure {seconds(lambda: plug.fit(model, x, y, one, fresh=False))}", end="; ")
-    print(f"ours, again {seconds(lambda: plug.fit(model, x, y, one, fresh=False))}")
+    print(f"ours, first of its structure {seconds(lambda: plugin.fit(model, x, y, one, from_scratch=False))}", end="; ")
+    print(f"ours, again {seconds(lambda: plugin.fit(model, x, y, one, from_scratch=False))}")
 
 
 def table_of_times() -> None:
@@ -103,7 +103,7 @@ def table_of_times() -> None:
     model = network()
     for _ in range(2):  # the first call traces
         print(f"predict 5,000 rows: keras {seconds(lambda: model.predict(x, verbose=0))}", end="; ")
-        print(f"ours {seconds(lambda: plug.predict(model, x))}")
+        print(f"ours {seconds(lambda: plugin.predict(model, x))}")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import evermodel
 from tests.cli.ground import ALLOWED, Ground, ask, make_ground
-from tests.loop.conftest import rows
+from tests.updating.conftest import rows
 
 KILLS, PAIRS = 200, 10
 MOVED = 1
@@ -54,9 +54,9 @@ class Nursery:
             self._here.close()
             serve(there)
 
-    def child(self, home: Path, data: str, said: Path) -> int:
+    def child(self, registry: Path, data: str, said: Path) -> int:
         """Starts one update in a process of its own; its exit code and words go into the file ``said``."""
-        self._here.send((str(home), data, str(said)))
+        self._here.send((str(registry), data, str(said)))
         return int(self._here.recv())
 
     def wait(self, pid: int) -> None:
@@ -65,11 +65,11 @@ class Nursery:
 
 
 def serve(asked: Connection) -> None:
-    """Forks an update for every (home, data, said), waits for every number; ends with its parent."""
+    """Forks an update for every (registry, data, said), waits for every number; ends with its parent."""
     for module in pkgutil.walk_packages(evermodel.__path__, "evermodel."):
         if module.name.split(".")[1] in ("loop", "metrics", "gates", "updates", "stores", "core", "sources"):
             importlib.import_module(module.name)
-    importlib.import_module("evermodel.frameworks.lightgbm")
+    importlib.import_module("evermodel.plugins.frameworks.lightgbm")
     importlib.import_module("lightgbm")
     while True:
         try:
@@ -88,21 +88,21 @@ def serve(asked: Connection) -> None:
         asked.send(pid)
 
 
-def faults(home: Path, sample: object) -> list[str]:
+def faults(registry: Path, sample: object) -> list[str]:
     """What is wrong with the store; each version is loaded with its hashes checked, and asked to predict."""
-    from evermodel.loop.home import open_home
-    from evermodel.loop.memory import read_memory
-    from evermodel.loop.versions import load_version
+    from evermodel.registry.lookup import open_store
+    from evermodel.registry.row_memory import read_memory
+    from evermodel.registry.versions import load_version
 
     found = []
     try:
-        store = open_home(home)
+        store = open_store(registry)
         memory = read_memory(store, "m")
         for block in memory.blocks:
-            store.blob(block.rows)
-            store.blob(block.past) if block.past else None
-        cards = store.cards("m")
-        if store.at("m", "champion") not in {c.version for c in cards}:
+            store.get_blob(block.rows)
+            store.get_blob(block.past) if block.past else None
+        cards = store.list_cards("m")
+        if store.resolve_alias("m", "champion") not in {c.version for c in cards}:
             found.append("the champion is no version")
         for card in cards:
             p = load_version(store, card).predict(sample)
@@ -113,97 +113,97 @@ def faults(home: Path, sample: object) -> list[str]:
     return found
 
 
-def stage_of(home: Path, versions: int, events: int, staged: set[str]) -> str:
+def stage_of(registry: Path, versions: int, events: int, staged: set[str]) -> str:
     """How far the killed update had come, as the store shows it."""
-    from evermodel.loop.home import open_home
+    from evermodel.registry.lookup import open_store
 
-    store = open_home(home)
-    if len(store.log("m")) > events:
+    store = open_store(registry)
+    if len(store.read_events("m")) > events:
         return "all was done"
-    if len(store.cards("m")) > versions:
+    if len(store.list_cards("m")) > versions:
         return "version put, name not moved"
-    return "files staged" if staged_in(home) - staged else "nothing written yet"
+    return "files staged" if staged_in(registry) - staged else "nothing written yet"
 
 
-def staged_in(home: Path) -> set[str]:
-    return {p.name for p in (home / "staging").iterdir()}
+def staged_in(registry: Path) -> set[str]:
+    return {p.name for p in (registry / "staging").iterdir()}
 
 
 def kills(nursery: Nursery, ground: Ground, n: int) -> tuple[Counter[str], list[str]]:
-    from evermodel.loop.home import open_home
+    from evermodel.registry.lookup import open_store
 
     chance, wrong, stages = random.Random(0), [], Counter[str]()
     sample = rows(50, 9)
     length, writing = measured(nursery, ground)
     print(f"one update takes {length:.2f} s, the last {writing:.2f} s of it writing; {n} kills", flush=True)
     for i in range(n):
-        home = ground.folder / f"kill{i // 10}"
+        registry = ground.folder / f"kill{i // 10}"
         if i % 10 == 0:
-            fresh(ground, home.name)
-        store = open_home(home)
-        before = len(store.cards("m")), len(store.log("m")), staged_in(home)
-        pid = nursery.child(home, new_rows(ground.folder, 100 + i), ground.folder / "said")
+            fresh(ground, registry.name)
+        store = open_store(registry)
+        before = len(store.list_cards("m")), len(store.read_events("m")), staged_in(registry)
+        pid = nursery.child(registry, new_rows(ground.folder, 100 + i), ground.folder / "said")
         if i % 2:
-            wait_for_writing(home, before[2])
+            wait_for_writing(registry, before[2])
         time.sleep(chance.uniform(0.0, 1.3 * (writing if i % 2 else length)))
         os.kill(pid, signal.SIGKILL)
         nursery.wait(pid)
-        stages[stage_of(home, *before)] += 1
-        wrong += [f"kill {i}: {f}" for f in faults(home, sample)]
+        stages[stage_of(registry, *before)] += 1
+        wrong += [f"kill {i}: {f}" for f in faults(registry, sample)]
         if i % 10 == 9:
-            answer = ask(["update", "m", new_rows(ground.folder, 400 + i)], home)
+            answer = ask(["update", "m", new_rows(ground.folder, 400 + i)], registry)
             if answer.code not in ALLOWED:
                 wrong.append(f"the update after kill {i}: {answer.err[-200:]}")
-            left = [p.name for p in (home / "staging").iterdir() if f"~{os.getpid()}~" not in p.name]
+            left = [p.name for p in (registry / "staging").iterdir() if f"~{os.getpid()}~" not in p.name]
             if left:
                 wrong.append(f"staging of dead processes is left after kill {i}: {left[:3]}")
-            wrong += [f"after kill {i} and an update: {f}" for f in [*faults(home, sample), *orphans(home)]]
-            shutil.rmtree(home)
+            wrong += [f"after kill {i} and an update: {f}" for f in [*faults(registry, sample), *orphans(registry)]]
+            shutil.rmtree(registry)
     return stages, wrong
 
 
-def orphans(home: Path) -> list[str]:
+def orphans(registry: Path) -> list[str]:
     """Folders of versions without a row, after another update has been put."""
-    from evermodel.loop.home import open_home
+    from evermodel.registry.lookup import open_store
 
-    known = {c.version for c in open_home(home).cards("m")}
-    return [f"{p.name} is no version" for p in (home / "versions" / "m").iterdir() if p.name not in known]
+    known = {c.version for c in open_store(registry).list_cards("m")}
+    return [f"{p.name} is no version" for p in (registry / "versions" / "m").iterdir() if p.name not in known]
 
 
 def measured(nursery: Nursery, ground: Ground) -> tuple[float, float]:
     """Median seconds of an update, and of the part of it that writes."""
     took = []
     for i in range(3):
-        home = fresh(ground, f"timed{i}")
-        data, staged = new_rows(ground.folder, 60 + i), staged_in(home)
+        registry = fresh(ground, f"timed{i}")
+        data, staged = new_rows(ground.folder, 60 + i), staged_in(registry)
         began = time.monotonic()
-        pid = nursery.child(home, data, ground.folder / "said")
-        wait_for_writing(home, staged)
+        pid = nursery.child(registry, data, ground.folder / "said")
+        wait_for_writing(registry, staged)
         writing = time.monotonic()
         nursery.wait(pid)
         took.append((time.monotonic() - began, time.monotonic() - writing))
     return sorted(t for t, _ in took)[1], sorted(w for _, w in took)[1]
 
 
-def wait_for_writing(home: Path, staged: set[str]) -> None:
+def wait_for_writing(registry: Path, staged: set[str]) -> None:
     """Returns when the first file is staged; after ten seconds it is taken for a fault of the bench itself."""
     until = time.monotonic() + 10
-    while not staged_in(home) - staged:
+    while not staged_in(registry) - staged:
         assert time.monotonic() < until, "the update never began to write"
         time.sleep(0.0005)
 
 
 def fresh(ground: Ground, name: str) -> Path:
-    return Path(shutil.copytree(ground.home, ground.folder / name))
+    return Path(shutil.copytree(ground.registry, ground.folder / name))
 
 
 def together(nursery: Nursery, ground: Ground, n: int) -> tuple[Counter[str], list[str]]:
     """Two updates of one model begun at the same moment, ``n`` times."""
     wrong, ended = [], Counter[str]()
     for i in range(n):
-        home = fresh(ground, f"pair{i}")
+        registry = fresh(ground, f"pair{i}")
         said = [ground.folder / f"said{k}" for k in (0, 1)]
-        pids = [nursery.child(home, new_rows(ground.folder, 700 + 2 * i + k), said[k]) for k in (0, 1)]
+        pids = [nursery.child(registry, new_rows(ground.folder, 700 + 2 * i + k), said[k]) for k in (0, 1)]
         for pid in pids:
             nursery.wait(pid)
         codes = [int(s.read_text().split("\n", 1)[0]) for s in said]
@@ -213,8 +213,8 @@ def together(nursery: Nursery, ground: Ground, n: int) -> tuple[Counter[str], li
         if good + len(losers) != 2 or not good:
             wrong.append(f"pair {i}: exit codes {codes}")
         wrong += [f"pair {i}: the loser said {t[-150:]!r}" for t in losers if "somebody was first" not in t]
-        wrong += [f"pair {i}: {f}" for f in faults(home, rows(50, 9))]
-        shutil.rmtree(home)
+        wrong += [f"pair {i}: {f}" for f in faults(registry, rows(50, 9))]
+        shutil.rmtree(registry)
     return ended, wrong
 
 

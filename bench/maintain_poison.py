@@ -31,9 +31,9 @@ from streams import score
 
 import evermodel
 from evermodel.core import clock as clocks
-from evermodel.loop.home import champion_of, open_home
-from evermodel.loop.record import KINDS
-from evermodel.loop.versions import load_version
+from evermodel.core.records.update_decision import EVENT_KINDS
+from evermodel.registry.lookup import champion_of, open_store
+from evermodel.registry.versions import load_version
 
 START = dt.datetime(2026, 1, 5, 6, tzinfo=dt.UTC)
 PARTS = 6  # of a block after the poison: probation looks at each
@@ -66,42 +66,49 @@ def _number(stream: Stream, block: pl.DataFrame) -> str:
     return next(c for c in block.columns if c not in skip and block[c].dtype.is_numeric() and block[c].n_unique() > 20)
 
 
-POISONS = {"clean": None, "labels of a slice": slice_turned, "column x1000": scaled_column,
-           "copies of one user": one_user, "leak": leak}  # fmt: skip
+POISONS = {
+    "clean": None,
+    "labels of a slice": slice_turned,
+    "column x1000": scaled_column,
+    "copies of one user": one_user,
+    "leak": leak,
+}
 
 
 def run(stream: Stream, file: Path, what: str, at: int) -> tuple[str, int, str]:
     """What became of it, the rows it touched, and why."""
     with tempfile.TemporaryDirectory() as folder:
-        home, inbox, now = Path(folder) / "home", Path(folder) / "in", START
+        registry, inbox, now = Path(folder) / "registry", Path(folder) / "in", START
         inbox.mkdir()
-        evermodel.adopt(file, data=stream.blocks[0], target=stream.target, name="m", home=home, **stream.adopting)
+        evermodel.adopt(
+            file, data=stream.blocks[0], target=stream.target, name="m", registry=registry, **stream.adopting
+        )
         told = {"data": str(inbox), "every": "week", "steps": "intake,probation"}
-        with clocks.by(lambda: START):
-            evermodel.policy("m", told, home=home)
+        with clocks.use_clock(lambda: START):
+            evermodel.policy("m", told, registry=registry)
         for week, block in enumerate(stream.blocks[1 : at + 1], 1):
             poison = POISONS[what] if week == at else None
-            before = champion_of(open_home(home), "m").version
+            before = champion_of(open_store(registry), "m").version
             (poison(stream, block) if poison else block).write_parquet(inbox / f"{week:02d}.parquet")
             now = START + dt.timedelta(weeks=week, hours=1)
-            done = evermodel.maintain(home=home, clock=lambda now=now: now)
-        after = champion_of(open_home(home), "m").version
-        said = [w for j in done.jobs for w in j.said if not w.startswith(("took", "light", "lean", "kept"))]
+            done = evermodel.maintain(registry=registry, clock=lambda now=now: now)
+        after = champion_of(open_store(registry), "m").version
+        said = [w for j in done.jobs for w in j.notes if not w.startswith(("took", "an incremental", "a full", "kept"))]
         why = said[0] if said else ""
         if what == "copies of one user" and any("copies of others" in w for w in said):
             return "caught", 0, why
         if after == before:
             refused = any(w.startswith("refused") for w in said)
-            verdict = [e for e in open_home(home).log("m") if e.kind in (*KINDS.values(), "waits for approval")][-1]
+            verdict = [e for e in open_store(registry).read_events("m") if e.kind in EVENT_KINDS.values()][-1]
             return "caught" if refused or verdict.kind != "promoted" else "?", 0, why
-        return _afterwards(stream, home, inbox, at, before, after, now)
+        return _afterwards(stream, registry, inbox, at, before, after, now)
 
 
 def _afterwards(
-    stream: Stream, home: Path, inbox: Path, at: int, before: str, after: str, now: dt.datetime
+    stream: Stream, registry: Path, inbox: Path, at: int, before: str, after: str, now: dt.datetime
 ) -> tuple[str, int, str]:
-    store, following = open_home(home), stream.blocks[at + 1]
-    models = [load_version(store, store.card("m", v)) for v in (before, after)]
+    store, following = open_store(registry), stream.blocks[at + 1]
+    models = [load_version(store, store.read_card("m", v)) for v in (before, after)]
     lost = score(stream, models[1], following) - score(stream, models[0], following)
     if lost >= -1.0:
         return "harmless", 0, f"{lost:+.2f} points on the next block"
@@ -110,11 +117,11 @@ def _afterwards(
         touched += int(b - a)
         following[a:b].write_parquet(inbox / f"after{part}.parquet")
         moment = now + dt.timedelta(weeks=part)
-        evermodel.maintain(home=home, clock=lambda moment=moment: moment)
+        evermodel.maintain(registry=registry, clock=lambda moment=moment: moment)
         serving = champion_of(store, "m").version
         if serving != after:
-            kind = store.log("m")[-1].kind
-            how = [e for e in store.log("m") if e.kind in ("rolled back", "promoted")][-1].kind
+            kind = store.read_events("m")[-1].kind
+            how = [e for e in store.read_events("m") if e.kind in ("rolled back", "promoted")][-1].kind
             return how, touched, f"{lost:+.2f} points on the next block; last: {kind}"
     return "stays", touched, f"{lost:+.2f} points on the next block"
 
@@ -136,8 +143,11 @@ def main() -> None:
                     for at in map(int, given.at.split(",")):
                         ended, touched, why = run(stream, file, what, at)
                         (clean if what == "clean" else found)[ended] += 1
-                        print(f"{ended:<12} {name:<15} {kind:<9} {what:<19} week {at}  rows touched {touched:>6,}  "
-                              f"{why[:150]}", flush=True)  # fmt: skip
+                        print(
+                            f"{ended:<12} {name:<15} {kind:<9} {what:<19} week {at}  rows touched {touched:>6,}  "
+                            f"{why[:150]}",
+                            flush=True,
+                        )
     total = sum(found.values())
     before = found["caught"] + found["harmless"]
     back = found["rolled back"] + found["promoted"]

@@ -31,55 +31,63 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import evermodel
 from evermodel.core.errors import EvermodelError
-from evermodel.loop._maintain.planning import policy_of
-from evermodel.loop.home import open_home
-from evermodel.loop.record import KINDS
+from evermodel.core.records.event import EventKind, Notified
+from evermodel.core.records.job import JobKind
+from evermodel.core.records.update_decision import EVENT_KINDS
+from evermodel.maintenance.schedule_jobs import BY_SCHEDULE, read_policy
+from evermodel.registry.lookup import open_store
 from scripts import postgres as running
 from tests.cli.ground import make_ground
-from tests.loop.conftest import rows
+from tests.updating.conftest import rows
 
 MODELS = ("a", "b", "c")
 LEASE = 8.0
-POLICY = {"check": "10 seconds", "update": "30 seconds", "min_rows": 100, "back_off": "2s", "retries": 50,
-          "steps": "intake,look,witness,probation,triggers"}  # fmt: skip
+POLICY = {
+    "check": "10 seconds",
+    "update": "30 seconds",
+    "min_rows": 100,
+    "back_off": "2s",
+    "retries": 50,
+    "steps": "intake,look,witness,probation,triggers",
+}
 
 
-def replica(home: str) -> None:
-    """Maintains for ever; the witness is a step of ours, found where an installed plug's would be."""
+def replica(registry: str) -> None:
+    """Maintains for ever; the witness is a step of ours, found where an installed plugin's would be."""
     _with_witness()
     while True:
         try:
-            for job in evermodel.maintain(home=home, lease=LEASE).jobs:
-                print(job.name, job.kind, job.due, job.state, "; ".join(job.said)[:200], flush=True)
+            for job in evermodel.maintain(registry=registry, lease=LEASE).jobs:
+                print(job.name, job.kind, job.due, job.state, "; ".join(job.notes)[:200], flush=True)
         except EvermodelError as error:
             print("!", str(error)[:200], flush=True)
         time.sleep(0.5)
 
 
 def _with_witness() -> None:
-    from evermodel.core import plugs
+    from evermodel.maintenance.job_context import STEPS
 
     class Witness:
         @staticmethod
         def witness(turn):  # type: ignore[no-untyped-def]
-            return turn.happened("witness", due=turn.job.due, fence=turn.job.fence)
+            return turn.with_event(EventKind.NOTIFIED, Notified("witness", "ok", turn.job.due))
 
-    real = plugs.module
-    plugs.module = lambda room, name: Witness if name == "witness" else real(room, name)  # type: ignore[assignment]
+    load = STEPS.load_module
+    STEPS.load_module = lambda name: Witness if name == "witness" else load(name)  # type: ignore[method-assign,assignment]
 
 
-def begun(home: Path, folder: Path) -> None:
+def begun(registry: Path, folder: Path) -> None:
     ground = make_ground(folder / "ground")
     _with_witness()
     for name in MODELS:
-        evermodel.adopt(ground.model, data=ground.reference, target="y", time="when", name=name, home=home)
+        evermodel.adopt(ground.model, data=ground.reference, target="y", time="when", name=name, registry=registry)
         inbox = folder / name
         inbox.mkdir()
-        evermodel.policy(name, {**POLICY, "data": str(inbox)}, home=home)
+        evermodel.policy(name, {**POLICY, "data": str(inbox)}, registry=registry)
 
 
-def started(home: Path, log: Path) -> subprocess.Popen[bytes]:
-    words = [sys.executable, "-W", "ignore", __file__, "--replica", str(home)]
+def started(registry: Path, log: Path) -> subprocess.Popen[bytes]:
+    words = [sys.executable, "-W", "ignore", __file__, "--replica", str(registry)]
     return subprocess.Popen(words, stdout=log.open("ab"), stderr=subprocess.STDOUT)
 
 
@@ -90,10 +98,10 @@ def deliver(folder: Path, number: int) -> None:
         at.with_suffix(".part").rename(at)
 
 
-def stormed(home: Path, folder: Path, minutes: float, replicas: int, seed: int) -> int:
+def stormed(registry: Path, folder: Path, minutes: float, replicas: int, seed: int) -> int:
     """Kills and starts anew until the time is over; returns how often."""
     chance, log, kills = random.Random(seed), folder / "replicas.log", 0
-    alive = [started(home, log) for _ in range(replicas)]
+    alive = [started(registry, log) for _ in range(replicas)]
     end, number, next_kill = time.monotonic() + 60 * minutes, 0, time.monotonic() + 15
     while time.monotonic() < end:
         time.sleep(1.0)
@@ -103,54 +111,57 @@ def stormed(home: Path, folder: Path, minutes: float, replicas: int, seed: int) 
             at = chance.randrange(replicas)
             alive[at].send_signal(signal.SIGKILL)
             alive[at].wait()
-            alive[at] = started(home, log)
+            alive[at] = started(registry, log)
             kills, next_kill = kills + 1, time.monotonic() + chance.uniform(2.0, 8.0) * 3 / replicas
-    _settled(home)
+    _settled(registry)
     for one in alive:
         one.send_signal(signal.SIGKILL)
         one.wait()
     time.sleep(LEASE + 1)
-    _settled(home, alone=True)
+    _settled(registry, alone=True)
     return kills
 
 
-def _settled(home: Path, *, alone: bool = False) -> None:
+def _settled(registry: Path, *, alone: bool = False) -> None:
     """Until nothing is due, or running; at most two minutes. New jobs come all the while, so the last may be new."""
     end = time.monotonic() + (120 if alone else 25)
     while time.monotonic() < end:
         if alone:
-            evermodel.maintain(home=home, lease=LEASE)
-        if not open_home(home).jobs(states=("due", "running")):
+            evermodel.maintain(registry=registry, lease=LEASE)
+        if not open_store(registry).list_jobs(states=("due", "running")):
             return
         time.sleep(0.2)
 
 
-def counted(home: Path) -> list[str]:
+def counted(registry: Path) -> list[str]:
     """What is wrong; prints what was counted."""
-    store, wrong = open_home(home), []
+    store, wrong = open_store(registry), []
     for name in MODELS:
-        jobs, log = store.jobs(name), store.log(name)
+        jobs, log = store.list_jobs(name), store.read_events(name)
         states = Counter(j.state for j in jobs)
-        witnesses = Counter(e.facts["due"] for e in log if e.kind == "witness")
+        witnesses = Counter(e.data.what for e in log if isinstance(e.data, Notified) and e.data.key == "witness")
         checks = [j for j in jobs if j.kind == "check"]
         odd = [j for j in checks if witnesses[j.due] != 1]
         wrong += [f"{name} check {j.due} ({j.state}) ran {witnesses[j.due]} times" for j in odd]
-        verdicts = Counter(str(e.facts["version"]) for e in log if e.kind in (*KINDS.values(), "waits for approval"))
-        said = [str(j.outcome["version"]) for j in jobs if j.kind == "update" and "version" in j.outcome]
+        verdicts = Counter(e.version for e in log if e.kind in EVENT_KINDS.values())
+        said = [j.outcome.version for j in jobs if j.kind is JobKind.UPDATE and j.outcome and j.outcome.version]
         if Counter(said) != verdicts:
             wrong.append(f"{name}: updates say {Counter(said) - verdicts}, verdicts {verdicts - Counter(said)}")
         if set(states) - {"done"}:
-            wrong += [f"{name}: {j.kind} {j.due} {j.state} {dict(j.outcome)}" for j in jobs if j.state != "done"]
-        _, since = policy_of(store, name)
+            wrong += [f"{name}: {j.kind} {j.due} {j.state} {j.outcome}" for j in jobs if j.state != "done"]
+        _, since = read_policy(store, name)
         skipped = 0
         for kind in ("check", "update"):
-            there = sorted(j.due for j in jobs if j.kind == kind and j.why.startswith("schedule"))
+            there = sorted(j.due for j in jobs if j.kind == kind and j.has_reason(*BY_SCHEDULE))
             span = (_moment(there[-1]) - since).total_seconds() if there else 0.0
             expected = int(span // {"check": 10, "update": 30}[kind]) + (kind == "check")
             skipped += expected - len(there)
         again = sum(j.attempts > 1 for j in jobs)
-        print(f"{name}: {len(checks)} checks, {len(jobs) - len(checks)} updates, {again} taken over or tried again, "
-              f"{len(said)} verdicts, {skipped} skipped; states {dict(states)}", flush=True)  # fmt: skip
+        print(
+            f"{name}: {len(checks)} checks, {len(jobs) - len(checks)} updates, {again} taken over or tried again, "
+            f"{len(said)} verdicts, {skipped} skipped; states {dict(states)}",
+            flush=True,
+        )
     return wrong
 
 
@@ -171,15 +182,15 @@ def main() -> int:
     replicas = given.replicas or (3 if given.store == "postgresql" else 2)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        home = folder / "home"
-        home.mkdir()
+        registry = folder / "registry"
+        registry.mkdir()
         if given.store == "postgresql":
             server = stack.enter_context(running.postgres())
             (folder / "store.toml").write_text(f'database = "{server.fresh()}"\n')
             os.environ["EVERMODEL_STORE"] = str(folder / "store.toml")
-        begun(home, folder)
-        kills = stormed(home, folder, given.minutes, replicas, given.seed)
-        wrong = counted(home)
+        begun(registry, folder)
+        kills = stormed(registry, folder, given.minutes, replicas, given.seed)
+        wrong = counted(registry)
         if given.keep:
             shutil.copytree(folder, given.keep, ignore=shutil.ignore_patterns("*.sock*"))
     for line in wrong[:20]:

@@ -5,7 +5,7 @@
 Each week its rows are delivered as a file, without labels; the labels come a week later, joined by an id. ``evermodel
 maintain`` runs once a week with a policy of a few words: ``check`` a week, ``update`` four weeks. Faults of seven
 kinds (bench/maintain_faults.py); a process that maintains is really killed (-9), another finds its disk full (the
-home lies on a disk of its own whose room is taken away; where none may be mounted, a limit on the size of files).
+registry lies on a disk of its own whose room is taken away; where none may be mounted, a limit on the size of files).
 Beside it: never updated; the calendar (refit on all that was delivered, every four weeks, without a judge; under the
 same faults, and without any); an oracle (refit on all rows of the past every week, labels at once, no faults). Scores
 are on each week's true rows, in points, mean of four-week stretches. Compute: processor seconds of training, and of
@@ -27,7 +27,11 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from evermodel.core.records.job import JobKind, JobOutcome
+from evermodel.core.records.update_mode import UpdateMode
+from evermodel.core.stats.metric import METRICS
+from evermodel.registry.event_wording import describe_event
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -41,18 +45,17 @@ from stream_models import deploy
 
 import evermodel
 from evermodel.core import clock as clocks
-from evermodel.core import plugs
-from evermodel.core.change import Context, Split
-from evermodel.core.cleaning import clean
-from evermodel.core.comparing import compare
-from evermodel.core.difference import difference
+from evermodel.core.contracts.differences import compare_with_contract
+from evermodel.core.data.cleaning import clean
+from evermodel.core.data.table import Table
 from evermodel.core.errors import EvermodelError
-from evermodel.core.judgement import PairedRows
-from evermodel.core.model import Model
-from evermodel.core.table import Table
-from evermodel.loop._maintain.memory import read
-from evermodel.loop.home import champion_of, open_home
-from evermodel.loop.versions import load_version
+from evermodel.core.model.model import Model
+from evermodel.core.model.strategy import Context, Split
+from evermodel.judging.comparison import compare_predictions
+from evermodel.judging.judge_input import PairedPredictions
+from evermodel.maintenance.maintenance_state import read_maintenance_state
+from evermodel.registry.lookup import champion_of, open_store
+from evermodel.registry.versions import load_version
 from tests.small_disk import Disk, mounted
 
 START = dt.datetime(2026, 1, 5, 6, tzinfo=dt.UTC)
@@ -67,7 +70,7 @@ class Year:
     stream: Stream
     weeks: list[pl.DataFrame]
     folder: Path
-    home: Path
+    registry: Path
     model: Path
     disk: Disk | None
     served: list[str] = field(default_factory=list)  # the version in service in each week
@@ -85,8 +88,8 @@ def prepared(name: str, weeks: int, folder: Path, disk: Disk | None, seed: int) 
     cut = [rows[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
     (folder / "rows").mkdir(parents=True)
     (folder / "labels").mkdir()
-    home = (disk.at if disk else folder) / "home"
-    return Year(stream, cut, folder, home, deploy(stream, "lightgbm", seed, folder), disk)
+    registry = (disk.at if disk else folder) / "registry"
+    return Year(stream, cut, folder, registry, deploy(stream, "lightgbm", seed, folder), disk)
 
 
 def deliver(year: Year, week: int, faults: dict[int, Fault], seed: int) -> None:
@@ -114,33 +117,37 @@ def maintained(year: Year, faults: dict[int, Fault], seed: int, every: str) -> N
     """The whole year; ``year.served`` gets the version in service in each week."""
     chance = random.Random(seed + 1)
     evermodel.adopt(
-        year.model, data=year.stream.blocks[0], target=year.stream.target, name="m", home=year.home,
+        year.model,
+        data=year.stream.blocks[0],
+        target=year.stream.target,
+        name="m",
+        registry=year.registry,
         **year.stream.adopting,
-    )  # fmt: skip
+    )
     now = [START]
     policy = {**POLICY, "update": every, "metric": year.stream.metric}
     policy |= {"data": str(year.folder / "rows"), "labels": str(year.folder / "labels")}
-    with clocks.by(lambda: now[0]):
-        evermodel.policy("m", policy, home=year.home)
+    with clocks.use_clock(lambda: now[0]):
+        evermodel.policy("m", policy, registry=year.registry)
     for week in range(len(year.weeks)):
-        year.served.append(champion_of(open_home(year.home), "m").version)
+        year.served.append(champion_of(open_store(year.registry), "m").version)
         deliver(year, week, faults, seed)
         now[0] = START + dt.timedelta(weeks=week + 1, hours=1)
         fault = faults.get(week)
         if fault is not None and fault.kind in ("killed", "full disk"):
             year.said.append(f"week {week}: {struck(year, now[0], fault, chance)}")
             now[0] += dt.timedelta(hours=1)  # whoever was killed held a lease; the next run takes it over
-        done = evermodel.maintain(home=year.home, clock=lambda: now[0])
+        done = evermodel.maintain(registry=year.registry, clock=lambda: now[0])
         for job in done.jobs:
-            told = [w for w in job.said if w.startswith(("refused", "alarm", "went back", "kept", "not updated"))]
+            told = [w for w in job.notes if w.startswith(("refused", "alarm", "went back", "kept", "not updated"))]
             year.said += [f"week {week}: {job.kind} {job.state} {job.decision or ''} {w}" for w in told]
             if job.state != "done":
-                year.said.append(f"week {week}: {job.kind} {job.state}: {'; '.join(job.said)}")
+                year.said.append(f"week {week}: {job.kind} {job.state}: {'; '.join(job.notes)}")
 
 
 def struck(year: Year, now: dt.datetime, fault: Fault, chance: random.Random) -> str:
     """A process of its own maintains, and is killed at a random moment, or cannot write."""
-    words = [sys.executable, __file__, "--child", str(year.home), now.isoformat()]
+    words = [sys.executable, __file__, "--child", str(year.registry), now.isoformat()]
     full = fault.kind == "full disk"
     if full and year.disk:
         year.disk.leave(chance.randrange(200_000))
@@ -151,31 +158,31 @@ def struck(year: Year, now: dt.datetime, fault: Fault, chance: random.Random) ->
         [*words, str(ready), limit], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ.copy()
     )
     if fault.kind == "killed":
-        store = open_home(year.home)
-        while not store.jobs("m", states=("running",)) and child.poll() is None:
+        store = open_store(year.registry)
+        while not store.list_jobs("m", states=("running",)) and child.poll() is None:
             time.sleep(0.01)
         time.sleep(chance.uniform(0.0, 2.0))
         child.send_signal(signal.SIGKILL)
     out = child.communicate()[0].decode()
     if full and year.disk:
         year.disk.free()
-    held = [j.kind for j in open_home(year.home).jobs("m", states=("running",))]
+    held = [j.kind for j in open_store(year.registry).list_jobs("m", states=("running",))]
     return f"{fault.kind}: exit {child.returncode}, left running: {held or 'nothing'} {out[-100:].strip()!r}"
 
 
-def child(home: str, now: str, ready: str, limit: str) -> None:
+def child(registry: str, now: str, ready: str, limit: str) -> None:
     moment = dt.datetime.fromisoformat(now)
-    evermodel.models(home=home)
+    evermodel.models(registry=registry)
     Path(ready).touch()
     if limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
-    print(evermodel.maintain(home=home, clock=lambda: moment).lines()[-1][:80])
+    print(evermodel.maintain(registry=registry, clock=lambda: moment).lines()[-1][:80])
 
 
 def score(year: Year, model: Model, weeks: range) -> float:
     """Points on the true rows of some weeks."""
     y, p = zip(*(answers(year, model, w) for w in weeks), strict=True)
-    return 100.0 * float(plugs.function("metrics", year.stream.metric)(np.concatenate(y), np.concatenate(p)))
+    return 100.0 * float(METRICS.load(year.stream.metric)(np.concatenate(y), np.concatenate(p)))
 
 
 def answers(year: Year, model: Model, week: int) -> tuple[np.ndarray, np.ndarray]:
@@ -184,7 +191,7 @@ def answers(year: Year, model: Model, week: int) -> tuple[np.ndarray, np.ndarray
 
 
 def table_of(model: Model, frame: pl.DataFrame) -> Table:
-    found = difference(model.contract, frame.drop("row_id", strict=False).lazy())
+    found = compare_with_contract(model.contract, frame.drop("row_id", strict=False).lazy())
     return clean(found.migrated(frame.lazy()), model.contract, labelled=True).collect()
 
 
@@ -194,7 +201,7 @@ def mean_of(year: Year, models: list[Model]) -> float:
     for first in range(0, len(models), STRETCH):
         both = [answers(year, models[w], w) for w in range(first, min(first + STRETCH, len(models)))]
         y, p = (np.concatenate(part) for part in zip(*both, strict=True))
-        found.append(100.0 * float(plugs.function("metrics", year.stream.metric)(y, p)))
+        found.append(100.0 * float(METRICS.load(year.stream.metric)(y, p)))
     return float(np.mean(found))
 
 
@@ -205,7 +212,7 @@ def refitted(first: Model, year: Year, every: int, known: dict[int, list[pl.Data
         if week and week % every == 0 and known[week]:
             table = table_of(first, pl.concat([year.stream.blocks[0], *known[week]], how="diagonal_relaxed"))
             began = time.process_time()
-            now = Context(0).change("refit", [first], Split(table, None))
+            now = Context(0).run_strategy("refit", [first], Split(table, None))
             seconds += time.process_time() - began
         models.append(now)
     return models, seconds
@@ -220,8 +227,10 @@ def delivered(year: Year, faults: dict[int, Fault], seed: int, first: Model) -> 
         for w in range(max(0, week - 1)):
             fault = faults.get(w)
             rows = year.weeks[w]
-            stopped = any(f.kind == "labels stop" and f.week <= w < f.week + STOPPED and week <= f.week + STOPPED
-                          for f in faults.values())  # fmt: skip
+            stopped = any(
+                f.kind == "labels stop" and f.week <= w < f.week + STOPPED and week <= f.week + STOPPED
+                for f in faults.values()
+            )
             if stopped:
                 continue
             if fault is not None and fault.kind == "poisoned":
@@ -234,11 +243,11 @@ def delivered(year: Year, faults: dict[int, Fault], seed: int, first: Model) -> 
 
 def wrong_that_stay(year: Year) -> tuple[int, int, list[str]]:
     """Promotions; those that were wrong four weeks on and stayed; in words."""
-    store, models, told, promotions, wrong = open_home(year.home), {}, [], 0, 0
+    store, models, told, promotions, wrong = open_store(year.registry), {}, [], 0, 0
 
     def model(version: str) -> Model:
         if version not in models:
-            models[version] = load_version(store, store.card("m", version))
+            models[version] = load_version(store, store.read_card("m", version))
         return models[version]
 
     for week in range(1, len(year.weeks)):
@@ -264,8 +273,8 @@ def shown_gain(year: Year, weeks: list[tuple[int, Model, Model]]) -> float:
     """
     both = [(*answers(year, before, w), answers(year, after, w)[1]) for w, before, after in weeks]
     y, p, q = (np.concatenate(part) for part in zip(*both, strict=True))
-    rows = PairedRows(y, p, q, groups=np.arange(len(y)) * 7 * len(weeks) // len(y))
-    return 100.0 * compare(year.stream.metric, rows, confidence=0.98).gain_high
+    rows = PairedPredictions(y, p, q, groups=np.arange(len(y)) * 7 * len(weeks) // len(y))
+    return 100.0 * compare_predictions(year.stream.metric, rows, confidence=0.98).gain_high
 
 
 def run(name: str, given: argparse.Namespace) -> dict[str, float]:
@@ -275,12 +284,12 @@ def run(name: str, given: argparse.Namespace) -> dict[str, float]:
         began = time.process_time()
         maintained(year, faults, given.seed, given.update)
         spent = time.process_time() - began
-        store = open_home(year.home)
-        jobs = store.jobs("m")
-        training = sum(j.outcome.get("training_seconds") or 0.0 for j in jobs)
-        updates = sum(j.outcome.get("compute_seconds") or 0.0 for j in jobs if j.kind == "update")
-        versions = {v: load_version(store, store.card("m", v)) for v in set(year.served)}
-        first = load_version(store, store.card("m", "v1"))
+        store = open_store(year.registry)
+        jobs = store.list_jobs("m")
+        training = sum(j.outcome.training_seconds for j in jobs if j.outcome)
+        updates = sum(j.outcome.compute_seconds for j in jobs if j.kind is JobKind.UPDATE and j.outcome)
+        versions = {v: load_version(store, store.read_card("m", v)) for v in set(year.served)}
+        first = load_version(store, store.read_card("m", "v1"))
         ours = mean_of(year, [versions[v] for v in year.served])
         never = mean_of(year, [first] * given.weeks)
         known = delivered(year, faults, given.seed, first)
@@ -292,27 +301,33 @@ def run(name: str, given: argparse.Namespace) -> dict[str, float]:
         promotions, wrong, told = wrong_that_stay(year)
         unknown = float("nan")
         found = {
-            "never": never, "calendar": mean_of(year, calendar),
+            "never": never,
+            "calendar": mean_of(year, calendar),
             "clean calendar": unknown if given.quick else mean_of(year, clean_models),
             "oracle": unknown if given.quick else mean_of(year, oracle),
-            "maintained": ours, "training": training, "calendar training": seconds, "update jobs": updates,
-            "everything": spent, "promotions": promotions, "wrong": wrong,
-            "ways": ", ".join(told_way(w, [j.outcome for j in jobs]) for w in ("light", "lean", "tune")),
-            "remembered": sum(read(store, "m")[0].spent.values()),
-        }  # fmt: skip
+            "maintained": ours,
+            "training": training,
+            "calendar training": seconds,
+            "update jobs": updates,
+            "everything": spent,
+            "promotions": promotions,
+            "wrong": wrong,
+            "ways": ", ".join(describe_mode_cost(m, [j.outcome for j in jobs if j.outcome]) for m in UpdateMode),
+            "remembered": sum(read_maintenance_state(store, "m")[0].spent.values()),
+        }
         if given.why:
             print("\n".join([*(f"  {w}: {f.kind}" for w, f in sorted(faults.items())), *year.said, *told]), flush=True)
-            for e in store.log("m"):
+            for e in store.read_events("m"):
                 if e.kind not in ("alarm closed",):
-                    print("   ", e.at[:10], e.kind, e.facts.get("version", ""), str(e.facts.get("reasons", ""))[:150])
+                    print("   ", e.at[:10], e.kind, e.version, describe_event(e)[:150])
         unfinished = [j for j in jobs if j.state in ("due", "running")]
         assert not unfinished, unfinished
         return found
 
 
-def told_way(way: str, outcomes: list[dict[str, Any]]) -> str:
-    spent = [o.get("training_seconds") or 0.0 for o in outcomes if o.get("way") == way]
-    return f"{len(spent)} {way} {sum(spent):.2f} s"
+def describe_mode_cost(mode: UpdateMode, outcomes: list[JobOutcome]) -> str:
+    spent = [o.training_seconds for o in outcomes if o.update_mode is mode]
+    return f"{len(spent)} {mode} {sum(spent):.2f} s"
 
 
 def shown(name: str, f: dict[str, float]) -> int:
@@ -323,8 +338,9 @@ def shown(name: str, f: dict[str, float]) -> int:
         f"(no faults {f['clean calendar']:6.2f})  never {f['never']:6.2f}  oracle {f['oracle']:6.2f} | training "
         f"{f['training']:5.1f} s, calendar {f['calendar training']:5.1f} s: x{share:.2f}; all update jobs "
         f"{f['update jobs']:.0f} s, with watching and checks {f['everything']:.0f} s | {f['promotions']:.0f} "
-        f"promotions, {f['wrong']:.0f} wrong ones stayed {f['ways']}", flush=True,
-    )  # fmt: skip
+        f"promotions, {f['wrong']:.0f} wrong ones stayed {f['ways']}",
+        flush=True,
+    )
     return not passed
 
 

@@ -33,13 +33,22 @@ def python_of(peer: str) -> Path:
 def run(peer: str, script: str, *words: str, folder: Path | None = None, timeout: float = 3_600) -> str:
     """What a script printed that ran with the peer, two threads; the peers' own usage reports switched off."""
     env = {
-        **os.environ, "PYTHONPATH": "", "NML_DISABLE_USAGE_LOGGING": "1", "DO_NOT_TRACK": "1", "OMP_NUM_THREADS": "2",
+        **os.environ,
+        "PYTHONPATH": "",
+        "NML_DISABLE_USAGE_LOGGING": "1",
+        "DO_NOT_TRACK": "1",
+        "OMP_NUM_THREADS": "2",
         "PYTHONWARNINGS": "ignore",
-    }  # fmt: skip
+    }
     done = subprocess.run(
-        [str(python_of(peer)), "-c", script, *words], cwd=folder or OUT, env=env, capture_output=True, text=True,
-        timeout=timeout, check=False,
-    )  # fmt: skip
+        [str(python_of(peer)), "-c", script, *words],
+        cwd=folder or OUT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
     if done.returncode:
         raise RuntimeError(f"{peer}: {done.stderr[-2000:]}")
     return done.stdout

@@ -24,8 +24,8 @@ from streams import score
 
 import evermodel
 from evermodel.core.errors import AskedWrongly
-from evermodel.loop.home import champion_of, open_home
-from evermodel.loop.versions import load_version
+from evermodel.registry.lookup import champion_of, open_store
+from evermodel.registry.versions import load_version
 
 WRONG, AT = 0.4, 3  # share of wrong labels; the update that is poisoned
 Poison = Callable[[Stream, pl.DataFrame], pl.DataFrame]
@@ -64,28 +64,33 @@ def one_user(stream: Stream, block: pl.DataFrame) -> pl.DataFrame:
 
 
 POISONS: dict[str, Poison | None] = {
-    "clean": None, "labels": wrong_labels, "training labels": wrong_labels_in_training, "x1000": scaled_column,
+    "clean": None,
+    "labels": wrong_labels,
+    "training labels": wrong_labels_in_training,
+    "x1000": scaled_column,
     "one user": one_user,
-}  # fmt: skip
+}
 
 
 def run(stream: Stream, file: Path, poison: Poison | None) -> tuple[str, str, float, float, float]:
     """Decision, reason, then scores: just after the poison, before it (the same rows), and after the next update."""
-    with tempfile.TemporaryDirectory() as home:
-        evermodel.adopt(file, data=stream.blocks[0], target=stream.target, name="m", home=home, **stream.adopting)
+    with tempfile.TemporaryDirectory() as registry:
+        evermodel.adopt(
+            file, data=stream.blocks[0], target=stream.target, name="m", registry=registry, **stream.adopting
+        )
         for block in stream.blocks[1:AT]:
-            evermodel.update("m", block, home=home)
-        store = open_home(home)
+            evermodel.update("m", block, registry=registry)
+        store = open_store(registry)
         before = load_version(store, champion_of(store, "m"))
         block = stream.blocks[AT] if poison is None else poison(stream, stream.blocks[AT])
         try:
-            done = evermodel.update("m", block, home=home)
+            done = evermodel.update("m", block, registry=registry)
             decision, reason = done.decision, done.reasons[0]
         except AskedWrongly as error:
             decision, reason = "refused", error.message
         next_one, after_next = stream.blocks[AT + 1], stream.blocks[AT + 2]
         after = load_version(store, champion_of(store, "m"))
-        evermodel.update("m", next_one, home=home)
+        evermodel.update("m", next_one, registry=registry)
         recovered = load_version(store, champion_of(store, "m"))
         return (
             decision,
@@ -120,8 +125,9 @@ def main() -> None:
                         f"{'PASS' if passed else 'FAIL'}  {name:<15} {kind:<9} {what:<16} {decision:<8} "
                         f"next block {after:7.2f}"
                         f"  not updated {after - before:+6.2f}  clean {after - clean[0]:+6.2f}"
-                        f"  one update later, clean {back:+6.2f}" + (f"  {reason}" if given.why else ""), flush=True
-                    )  # fmt: skip
+                        f"  one update later, clean {back:+6.2f}" + (f"  {reason}" if given.why else ""),
+                        flush=True,
+                    )
     print(f"{failed} failed")
     raise SystemExit(bool(failed))
 

@@ -19,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from evermodel.core.stats.metric import METRICS
+
 os.environ["OMP_NUM_THREADS"] = os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -29,12 +31,11 @@ import polars as pl
 from stream_data import electricity, gas_sensor, read
 
 import evermodel
-from evermodel.core import plugs
-from evermodel.core.change import Context, Split
-from evermodel.core.cleaning import clean
-from evermodel.core.image import decode_images
-from evermodel.loop.home import open_home
-from evermodel.loop.versions import load_version
+from evermodel.core.data.cleaning import clean
+from evermodel.core.data.image_decoding import decode_images
+from evermodel.core.model.strategy import PRUNERS, Context, Split
+from evermodel.registry.lookup import open_store
+from evermodel.registry.versions import load_version
 
 BATCH, REPEATS = 1024, 40
 
@@ -59,33 +60,42 @@ def p10(calls: list, repeats: int = REPEATS) -> list[float]:
 
 def pruned(name: str, file: Path, parts, target: str, metric: str, folder: Path, adopting: dict, asked: dict) -> dict:
     """Adopts, prunes, scores on the third part, times; and a mask of the same channels beside where there are any."""
-    home = folder / "home"
-    evermodel.adopt(file, data=parts[0], target=target, name="m", home=home, **adopting)
+    registry = folder / "registry"
+    evermodel.adopt(file, data=parts[0], target=target, name="m", registry=registry, **adopting)
     began = time.monotonic()
-    done = evermodel.prune("m", parts[1], home=home, metric=metric, **asked)
+    done = evermodel.prune("m", parts[1], registry=registry, metric=metric, **asked)
     seconds = time.monotonic() - began
-    store = open_home(home)
-    old, new = (load_version(store, store.card("m", v)) for v in (done.champion, done.challenger))
+    store = open_store(registry)
+    old, new = (load_version(store, store.read_card("m", v)) for v in (done.champion, done.challenger))
     rows = clean(parts[2].lazy(), old.contract, labelled=True).collect()
-    score, y = plugs.function("metrics", metric), old.target(rows)
+    score, y = METRICS.load(metric), old.target(rows)
     models = [old, new]
     known = clean(pl.concat(parts[:2]).lazy(), old.contract, labelled=True).collect()
     if hasattr(old.framework, "masked"):
-        from evermodel.pruners.channels import l2, least
+        from evermodel.plugins.pruners.channels import l2, least
 
-        gone = least(old.framework.groups(old.obj), done.ratio, l2)
-        models.append(dataclasses.replace(old, obj=old.framework.masked(old.obj, gone)))
-        models.append(Context().run("pruners", "channels", [old], Split(known), ratio=0.0, teaching="labels"))
+        gone = least(old.framework.find_channel_groups(old.obj), done.ratio, l2)
+        models.append(dataclasses.replace(old, obj=old.framework.mask_channels(old.obj, gone)))
+        models.append(Context().run_plugin(PRUNERS, "channels", [old], Split(known), ratio=0.0, teaching="labels"))
     scores = [100 * float(score(y, m.predict(rows.frame))) for m in models]
     x = old.transform(rows.frame[:BATCH])
     times = p10([lambda m=m: m.framework.predict(m.obj, x) for m in models])
     return {
-        "name": name, "ratio": done.ratio, "decision": done.decision, "before": scores[0], "after": scores[1],
-        "lost": scores[0] - scores[1], "faster": times[0] / times[1], "ms": [1e3 * t for t in times],
-        "size": done.size[1] / done.size[0], "seconds": seconds, "rows": len(rows), "batch": len(x),
+        "name": name,
+        "ratio": done.ratio,
+        "decision": done.decision,
+        "before": scores[0],
+        "after": scores[1],
+        "lost": scores[0] - scores[1],
+        "faster": times[0] / times[1],
+        "ms": [1e3 * t for t in times],
+        "size": done.size[1] / done.size[0],
+        "seconds": seconds,
+        "rows": len(rows),
+        "batch": len(x),
         "masked": {"faster": times[0] / times[2], "lost": scores[0] - scores[2]} if len(models) > 2 else None,
         "whole_trained_further": scores[3] if len(models) > 3 else None,
-    }  # fmt: skip
+    }
 
 
 def mlp(seed: int, folder: Path) -> dict:
@@ -103,8 +113,9 @@ def mlp(seed: int, folder: Path) -> dict:
     model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
     model.fit((x - mean) / deviation, codes, batch_size=64, epochs=8, verbose=0)
     model.save(folder / "model.keras")
-    return pruned("mlp", folder / "model.keras", parts, "gas", "accuracy", folder, {"shuffled": True},
-                  {"keep_metric": 0.01})  # fmt: skip
+    return pruned(
+        "mlp", folder / "model.keras", parts, "gas", "accuracy", folder, {"shuffled": True}, {"keep_metric": 0.01}
+    )
 
 
 def cnn_model(classes: int):
@@ -150,7 +161,7 @@ def cnn(seed: int, folder: Path) -> dict:
     print(f"      cnn: {model.count_params():,} parameters, {len(x):,} pictures", flush=True)
     model.save(folder / "model.keras")
     told = {"shuffled": True, "drop": ("track",)}
-    asked = {"ratio": 0.5, "with_": "channels", "keep_metric": 0.01}
+    asked = {"ratio": 0.5, "pruner": "channels", "keep_metric": 0.01}
     return pruned("cnn", folder / "model.keras", parts, "sign_class", "accuracy", folder, told, asked)
 
 
@@ -172,8 +183,16 @@ def lightgbm(seed: int, folder: Path) -> dict:
     }
     x = parts[0].select(pl.col(inputs).cast(pl.Float64)).to_numpy()
     lgb.train(told, lgb.Dataset(x, parts[0]["price_up"].to_numpy()), 1000).save_model(folder / "model.txt")
-    return pruned("lightgbm", folder / "model.txt", parts, "price_up", "auc", folder, {"time": "timestamp"},
-                  {"keep_metric": 0.005})  # fmt: skip
+    return pruned(
+        "lightgbm",
+        folder / "model.txt",
+        parts,
+        "price_up",
+        "auc",
+        folder,
+        {"time": "timestamp"},
+        {"keep_metric": 0.005},
+    )
 
 
 def torch_model(classes: int):
@@ -204,11 +223,11 @@ def against_torch_pruning(seed: int, folder: Path) -> dict:
     import torch
     import torch_pruning
 
-    from evermodel.core.training import Training
-    from evermodel.frameworks import torch as plug
-    from evermodel.frameworks._torch.folding import folded
-    from evermodel.frameworks._torch.program import run
-    from evermodel.pruners.channels import l2, least
+    from evermodel.core.model.training import Training
+    from evermodel.plugins.frameworks import torch as plugin
+    from evermodel.plugins.frameworks._torch.fold_batchnorm import fold_batchnorm
+    from evermodel.plugins.frameworks._torch.program import run
+    from evermodel.plugins.pruners.channels import l2, least
 
     torch.manual_seed(seed)
     torch.set_num_threads(1)
@@ -222,19 +241,23 @@ def against_torch_pruning(seed: int, folder: Path) -> dict:
     example = module.example_input_array = torch.zeros(2, 3, 32, 32)
     theirs = copy.deepcopy(module)
     torch_pruning.pruner.MetaPruner(
-        theirs, example, importance=torch_pruning.importance.GroupMagnitudeImportance(p=2), pruning_ratio=0.5,
-        round_to=8, ignored_layers=[theirs[-1]],
-    ).step()  # fmt: skip
-    program = plug.taken(module)
-    ours = plug.without(program, least(plug.groups(program), 0.5, l2))
+        theirs,
+        example,
+        importance=torch_pruning.importance.GroupMagnitudeImportance(p=2),
+        pruning_ratio=0.5,
+        round_to=8,
+        ignored_layers=[theirs[-1]],
+    ).step()
+    program = plugin.convert_object(module)
+    ours = plugin.remove_channels(program, least(plugin.find_channel_groups(program), 0.5, l2))
     told = Training(epochs=6, decay=True, seed=seed, classes=tuple(range(len(known))), batch_size=64)
-    made = [plug.fit(p, x[0], y[0], told, fresh=False) for p in (ours, plug.taken(theirs.eval()))]
-    right = [100 * float((plug.predict(p, x[2]).argmax(axis=1) == y[2]).mean()) for p in (program, *made)]
+    made = [plugin.fit(p, x[0], y[0], told, from_scratch=False) for p in (ours, plugin.convert_object(theirs.eval()))]
+    right = [100 * float((plugin.predict(p, x[2]).argmax(axis=1) == y[2]).mean()) for p in (program, *made)]
     batch = torch.from_numpy(np.ascontiguousarray(np.moveaxis(x[2][:BATCH], -1, 1)))
 
     def call(p, fold=False):  # from one ready tensor to answers; ours folds its normalisation first, as predict does
         with torch.no_grad():
-            run(*(folded(p.graph, p.tensors) if fold else (p.graph, p.tensors)), batch)
+            run(*(fold_batchnorm(p.graph, p.tensors) if fold else (p.graph, p.tensors)), batch)
 
     served = [lambda: call(program), lambda: call(made[0], fold=True), lambda: call(made[1])]
     times = p10(served, 5 * REPEATS)  # where torch's big buffers lie moves each call by a tenth, for dozens of calls
@@ -283,9 +306,12 @@ def show(r: dict) -> None:
         flush=True,
     )
     if r["masked"]:
-        print(f"      masks of the same channels, as they are: {r['masked']['faster']:.2f}x, "
-              f"{r['masked']['lost']:+.2f} points lost before any recovery; the whole network, "
-              f"trained further as long: {r['whole_trained_further']:.2f}", flush=True)  # fmt: skip
+        print(
+            f"      masks of the same channels, as they are: {r['masked']['faster']:.2f}x, "
+            f"{r['masked']['lost']:+.2f} points lost before any recovery; the whole network, "
+            f"trained further as long: {r['whole_trained_further']:.2f}",
+            flush=True,
+        )
 
 
 def main() -> None:

@@ -87,11 +87,11 @@ def bare(lines: list[tuple[str, str, bool]]) -> None:
         model, rows = Path(folder) / "x.h5", Path(folder) / "x.csv"
         model.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(2000))
         rows.write_text(ROWS)
-        words = [console, "adopt", str(model), "--data", str(rows), "--target", "y", "--home", f"{folder}/home"]
+        words = [console, "adopt", str(model), "--data", str(rows), "--target", "y", "--registry", f"{folder}/registry"]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         said = 'pip install "evermodel[keras]"' in done.stderr and done.returncode == 2
         lines.append(("adopt x.h5 says what to type", done.stderr.strip().splitlines()[-1][:80], said))
-        words = [console, "list", "--home", f"{folder}/home"]
+        words = [console, "list", "--registry", f"{folder}/registry"]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         lines.append(("evermodel list works", f"exit {done.returncode}", done.returncode == 0))
 

@@ -1,8 +1,8 @@
 """Score on the NEXT block of never / textbook / refit on all / refit on a window / last value / Evermodel's auto.
 
-    python bench/streams.py [--kinds keras,sklearn,lightgbm] [--streams …] [--seeds 3] [--first 0] [--out FILE.json]
+    python bench/streams.py [--kinds keras,sklearn,lightgbm] [--streams …] [--seeds 3] [--first 0] [--ensemble]
 
-Every run adopts a real model file into a fresh home and then calls ``evermodel.update`` block by block, as a user
+Every run adopts a real model file into a fresh registry and then calls ``evermodel.update`` block by block, as a user
 would. Fixed strategies train on all rows of all blocks so far (nothing kept out for judging). Times are of training
 alone, all candidates and the finishing counted: processor seconds, as other work on the machine does not lengthen
 them. Prints a table and each bar with PASS or FAIL. ``--read FILE.json …`` prints them for runs made before.
@@ -23,20 +23,20 @@ from unittest.mock import patch
 import numpy as np
 import polars as pl
 from stream_data import STREAMS, Stream
-from stream_models import deploy, textbook
+from stream_models import deploy, list_options, textbook
 
 import evermodel
-from evermodel.core import plugs
-from evermodel.core.change import Context, Split
-from evermodel.core.cleaning import clean
-from evermodel.core.difference import difference
-from evermodel.core.model import Model
-from evermodel.core.table import Table
-from evermodel.core.widening import widened
-from evermodel.loop import making
-from evermodel.loop.home import champion_of, open_home
-from evermodel.loop.results import Updated
-from evermodel.loop.versions import load_version
+from evermodel.core.contracts.differences import compare_with_contract
+from evermodel.core.data.cleaning import clean
+from evermodel.core.data.table import Table
+from evermodel.core.model.model import Model
+from evermodel.core.model.strategy import Context, Split
+from evermodel.core.model.widening import widen_model
+from evermodel.core.stats.metric import METRICS
+from evermodel.registry.lookup import champion_of, open_store
+from evermodel.registry.update_result import UpdateResult
+from evermodel.registry.versions import load_version
+from evermodel.updating import trained_candidate as making
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,15 @@ class Run:
 
 def score(stream: Stream, model: Model, block: pl.DataFrame) -> float:
     table = clean(block.lazy(), model.contract, labelled=True).collect()
-    return 100.0 * plugs.function("metrics", stream.metric)(model.target(table), model.predict(table.frame))
+    return 100.0 * METRICS.load(stream.metric)(model.target(table), model.predict(table.frame))
 
 
-def told_of_last(name: str, home: Path, done: Updated) -> bool:
+def told_of_last(name: str, registry: Path, done: UpdateResult) -> bool:
     """Whether the update's report says that the last value seen does better just where it did on the judged rows."""
-    tried = {c.change: c.score for c in done.candidates}
+    tried = {c.strategy: c.score for c in done.candidates}
     chosen = next(c.score for c in done.candidates if c.chosen)
-    evermodel.report(name, to=home / "report.html", home=home)
-    said = "repeat the last value seen scores better than the model" in (home / "report.html").read_text()
+    evermodel.report(name, to=registry / "report.html", registry=registry)
+    said = "repeat the last value seen scores better than the model" in (registry / "report.html").read_text()
     return said == (tried["last value seen"] > chosen)
 
 
@@ -70,7 +70,7 @@ def last_seen(stream: Stream, model: Model, block: pl.DataFrame) -> float:
     table = clean(block.lazy(), model.contract, labelled=True).collect()
     y = model.target(table)
     p = y[:-1] if stream.task == "regression" else np.eye(len(model.contract.classes))[y[:-1]]
-    return 100.0 * plugs.function("metrics", stream.metric)(y[1:], p)
+    return 100.0 * METRICS.load(stream.metric)(y[1:], p)
 
 
 def cleaned(model: Model, blocks: list[pl.DataFrame]) -> Table:
@@ -86,32 +86,37 @@ def fixed(name: str, deployed: Model, seen: list[pl.DataFrame], before: Model, s
         rows = cleaned(deployed, seen[-1:])
         began = time.process_time()
         return textbook(before, rows, seed), time.process_time() - began
-    known = difference(deployed.contract, pl.concat(seen).lazy()).contract
-    deployed = widened(dataclasses.replace(deployed, contract=known))
+    known = compare_with_contract(deployed.contract, pl.concat(seen).lazy()).contract
+    deployed = widen_model(dataclasses.replace(deployed, contract=known))
     rows = cleaned(deployed, seen)
     settings = {"window": 3} if name == "window" else {}
     settings |= as_deployed(deployed, rows)
     began = time.process_time()
-    made = Context(seed).change("refit", [deployed], Split(rows), **settings)
+    made = Context(seed).run_strategy("refit", [deployed], Split(rows), **settings)
     return made, time.process_time() - began
 
 
 def as_deployed(deployed: Model, rows: Table) -> dict[str, int]:
     """The epochs and the batch size a network was deployed with; trees and linear models carry their own."""
-    if not deployed.needs.network:
+    if not deployed.signature.network:
         return {}
     pictures = deployed.transform.layout == "image"
     return {"epochs": 10 if pictures else 20, "batch_size": 32 if pictures or len(rows) <= 1000 else 64}
 
 
-def run(stream: Stream, kind: str, seed: int) -> Run:
+def run(stream: Stream, kind: str, seed: int, *, ensemble: bool = False) -> Run:
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder) / "home"
+        registry = Path(folder) / "registry"
         file = deploy(stream, kind, seed, Path(folder))
         name = evermodel.adopt(
-            file, data=stream.blocks[0], target=stream.target, name="model", home=home, **stream.adopting
+            file,
+            data=stream.blocks[0],
+            target=stream.target,
+            name="model",
+            registry=registry,
+            **list_options(stream, kind),
         ).name
-        store = open_home(home)
+        store = open_store(registry)
         deployed = load_version(store, champion_of(store, name))
         names = ["never", "all", "window", *(["textbook"] if kind == "keras" else [])]
         models = dict.fromkeys([*names, "auto"], deployed)
@@ -126,10 +131,11 @@ def run(stream: Stream, kind: str, seed: int) -> Run:
             with patch.object(
                 making, "time", SimpleNamespace(monotonic=time.process_time, process_time=time.process_time)
             ):
-                done = evermodel.update(name, stream.blocks[t], home=home, seed=seed, metric=stream.metric)
+                options = {"seed": seed, "metric": stream.metric, "ensemble": ensemble}
+                done = evermodel.update(name, stream.blocks[t], registry=registry, **options)
             seconds["auto"] += done.training_seconds
             decisions.append(done.decision)
-            told += [told_of_last(name, home, done)] if stream.series else []
+            told += [told_of_last(name, registry, done)] if stream.series else []
             models["auto"] = load_version(store, champion_of(store, name))
             following = stream.blocks[t + 1]
             for strategy, model in models.items():
@@ -162,15 +168,24 @@ def bars(runs: list[Run]) -> None:
         worst = max(r.seconds["auto"] / max(r.seconds["all"], 1e-9) for r in mine)
         network = kind == "keras"
         checks = [
-            ("above never where any fixed is, else within .2", bool(np.where(helped, auto > never, gap >= -0.2).all()),
-             f"{int(np.where(helped, auto > never, gap >= -0.2).sum())} of {len(mine)}"),
-            (f"within .5 of the best fixed on {85 if network else 90} %",
-             (gap >= -0.5).mean() >= (0.85 if network else 0.9), f"{100 * (gap >= -0.5).mean():.0f} %"),
+            (
+                "above never where any fixed is, else within .2",
+                bool(np.where(helped, auto > never, gap >= -0.2).all()),
+                f"{int(np.where(helped, auto > never, gap >= -0.2).sum())} of {len(mine)}",
+            ),
+            (
+                f"within .5 of the best fixed on {85 if network else 90} %",
+                (gap >= -0.5).mean() >= (0.85 if network else 0.9),
+                f"{100 * (gap >= -0.5).mean():.0f} %",
+            ),
             (f"never more than {2 if network else 1} below", gap.min() >= (-2 if network else -1), f"{gap.min():+.2f}"),
             ("above the best fixed on half", (gap > 0).mean() >= 0.5, f"{100 * (gap > 0).mean():.0f} %"),
-            (f"training time <= {1.2 if network else 2} x refit on all", ratio <= (1.2 if network else 2.0),
-             f"x{ratio:.2f} in all, x{worst:.2f} the slowest run"),
-        ]  # fmt: skip
+            (
+                f"training time <= {1.2 if network else 2} x refit on all",
+                ratio <= (1.2 if network else 2.0),
+                f"x{ratio:.2f} in all, x{worst:.2f} the slowest run",
+            ),
+        ]
         heard = [r.last_told for r in mine if r.last_told is not None]
         if heard:
             said = "reports say where the last value seen wins, and only there"
@@ -185,6 +200,7 @@ def main() -> None:
     parser.add_argument("--streams", default=",".join(STREAMS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--ensemble", action="store_true", help="let auto make several models as one")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--read", type=Path, nargs="+")
     given = parser.parse_args()
@@ -199,7 +215,7 @@ def main() -> None:
             if name == "traffic_signs" and kind != "keras":
                 continue
             for seed in range(given.first, given.first + given.seeds):
-                runs.append(run(STREAMS[name](), kind, seed))
+                runs.append(run(STREAMS[name](), kind, seed, ensemble=given.ensemble))
                 print(line(runs[-1]), flush=True)
                 if given.out:
                     given.out.write_text(json.dumps([asdict(r) for r in runs], indent=1))

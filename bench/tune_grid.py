@@ -19,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from evermodel.core.model.framework import FRAMEWORKS
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -60,12 +62,11 @@ def network(kind: str, seed: int, hidden: int = 2, rate: float = 0.001):
 
 def trained(kind: str, frame: pl.DataFrame, seed: int):
     """A deployed network: three epochs are enough to be better than chance, which adoption asks for."""
-    from evermodel.core import plugs
-    from evermodel.core.training import Training
+    from evermodel.core.model.training import Training
 
     x, y = frame.drop("digit").to_numpy().astype("float32"), frame["digit"].to_numpy()
     told = Training(epochs=3, classes=tuple(range(10)), seed=seed, learning_rate=0.003)
-    return plugs.module("frameworks", kind).fit(network(kind, seed), x, y, told, fresh=False)
+    return FRAMEWORKS.load_module(kind).fit(network(kind, seed), x, y, told, from_scratch=False)
 
 
 def searched(kind: str, frame: pl.DataFrame, seed: int) -> dict[str, list]:
@@ -73,9 +74,9 @@ def searched(kind: str, frame: pl.DataFrame, seed: int) -> dict[str, list]:
     found, deployed = {}, trained(kind, frame, seed)
     for tuner in ("grid", "tpe"):
         with tempfile.TemporaryDirectory() as folder:
-            evermodel.adopt(deployed, data=frame, target="digit", name="digits", shuffled=True, home=folder)
+            evermodel.adopt(deployed, data=frame, target="digit", name="digits", shuffled=True, registry=folder)
             done = evermodel.tune(
-                "digits", space=SPACE, with_=tuner, trials=10_000, seed=seed, warm=False, home=folder, finish=False
+                "digits", space=SPACE, tuner=tuner, trials=10_000, seed=seed, warm=False, registry=folder, refit=False
             )
             found[tuner] = done.trials
     return found
@@ -106,10 +107,14 @@ def textbook(frame: pl.DataFrame, seed: int) -> float:
     x, y = frame.drop("digit").to_numpy().astype("float32"), frame["digit"].to_numpy()
     wrapped = SKLearnClassifier(build, fit_kwargs={"epochs": EPOCHS, "verbose": 0})
     grid = [
-        {"model_kwargs": [{"hidden_layers": h, "learning_rate": r}],
-         "fit_kwargs": [{"epochs": EPOCHS, "batch_size": b, "verbose": 0}]}
-        for r in SPACE["learning_rate"] for b in SPACE["batch_size"] for h in SPACE["hidden_layers"]
-    ]  # fmt: skip
+        {
+            "model_kwargs": [{"hidden_layers": h, "learning_rate": r}],
+            "fit_kwargs": [{"epochs": EPOCHS, "batch_size": b, "verbose": 0}],
+        }
+        for r in SPACE["learning_rate"]
+        for b in SPACE["batch_size"]
+        for h in SPACE["hidden_layers"]
+    ]
     began = time.monotonic()
     GridSearchCV(wrapped, grid, cv=StratifiedKFold(3, shuffle=True, random_state=seed), refit=False).fit(x, y)
     return time.monotonic() - began

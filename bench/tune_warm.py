@@ -47,21 +47,23 @@ def one(stream: Stream, seed: int, grid: bool) -> dict[str, tuple[int, int]]:
     asked = {"space": GRID, "trials": ALL} if grid else {"trials": TRIALS}
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder) / "home"
+        registry = Path(folder) / "registry"
         file = deploy(stream, "lightgbm", seed, Path(folder))
-        told = {"data": stream.blocks[0], "target": stream.target, "home": home, **stream.adopting}
+        told = {"data": stream.blocks[0], "target": stream.target, "registry": registry, **stream.adopting}
         evermodel.adopt(file, name="m", **told)
-        first = evermodel.tune("m", stream.blocks[FIRST], seed=seed, home=home, finish=False, **asked)
+        first = evermodel.tune("m", stream.blocks[FIRST], seed=seed, registry=registry, refit=False, **asked)
         if first.in_service == "v1":
-            evermodel.promote("m", first.challenger, home=home)
+            evermodel.promote("m", first.challenger, registry=registry)
         for drift, at in (("mild", NEXT), ("strong", LAST)):
             ways = {"cold": {"warm": False}, "warm": {"warm": True}}
             if grid:
-                ways["all"] = {"warm": False, "with_": "grid"}
+                ways["all"] = {"warm": False, "tuner": "grid"}
             runs = {}
             for way, how in ways.items():
-                copy, rows = shutil.copytree(home, Path(folder) / f"{drift}{way}"), stream.blocks[at]
-                runs[way] = evermodel.tune("m", rows, seed=seed + 100, home=copy, finish=False, **how, **asked).trials
+                copy, rows = shutil.copytree(registry, Path(folder) / f"{drift}{way}"), stream.blocks[at]
+                runs[way] = evermodel.tune(
+                    "m", rows, seed=seed + 100, registry=copy, refit=False, **how, **asked
+                ).trials
             best = max(t.score for r in runs.values() for t in r if t.state == "whole")
             found[drift] = trials_to(runs["cold"], best, True), trials_to(runs["warm"], best, False)
     return found

@@ -3,9 +3,10 @@
     $ PYTHONPATH=src python bench/watch_alarms.py              # about 20 minutes on one core
     $ PYTHONPATH=src python bench/watch_alarms.py --streams 100 --no-peers
 
-Everything is decided by the product's own functions: bins of core/reference.py, evidence of core/evidence.py, levels of
-loop/watch_evidence.py (their shares of the false-alarm rate are those of a model with 20 columns). Streams: 12 normal
-columns, 4 counts, 4 categories; 2,000 reference rows; 100 looks of 500 rows.
+Everything is decided by the product's own functions: bins of core/stats/reference_bins.py, evidence of
+core/stats/count_e_process.py, levels of monitoring/alarms/sequential_alarms.py (their shares of the false-alarm rate
+are those of a model with 20 columns). Streams: 12 normal columns, 4 counts, 4 categories; 2,000 reference rows; 100
+looks of 500 rows.
 """
 
 from __future__ import annotations
@@ -21,20 +22,27 @@ import peers
 import polars as pl
 from stream_data import read
 
-from evermodel.core.clumping import clumping_besides_a_step
-from evermodel.core.evidence import drift_path, rise_evidence, rise_path
-from evermodel.core.reference import (
+from evermodel.core.stats.count_e_process import compute_drift_path, compute_rise_evidence, compute_rise_path
+from evermodel.core.stats.overdispersion import estimate_overdispersion_around_step
+from evermodel.core.stats.reference_bins import (
     ColumnReference,
-    category_reference,
+    build_category_reference,
+    build_number_reference,
+    build_references,
     count_column,
     count_numbers,
-    number_reference,
-    references,
 )
-from evermodel.loop.watch_evidence import BASELINE, SHARES, learn_baselines, log_level, subjects
-from evermodel.loop.watch_reference import LARGE, PREDICTION, losses, prediction_series, quality_clumping
-from evermodel.loop.watch_rows import DEFAULT_ROWS
-from evermodel.loop.watch_state import Look, Watched
+from evermodel.monitoring.alarms.sequential_alarms import alarm_threshold
+from evermodel.monitoring.alarms.subjects import BASELINE, SHARES, learn_baselines, list_subjects
+from evermodel.monitoring.monitor_state import VersionMonitor, WindowCounts
+from evermodel.monitoring.reference import (
+    LARGE,
+    PREDICTION,
+    compute_losses,
+    estimate_quality_overdispersion,
+    select_prediction,
+)
+from evermodel.monitoring.watched_rows import DEFAULT_ROWS
 
 COLUMNS, LOOKS, ROWS, REFERENCE, PROMISE = 20, 100, 500, 2_000, 0.01
 CATEGORIES = np.ones(8) / 8
@@ -55,17 +63,17 @@ def columns(rng: np.random.Generator) -> Iterator[tuple[ColumnReference, np.ndar
     for kind in ("normal",) * 12 + ("poisson",) * 4 + ("category",) * 4:
         if kind == "category":
             names = pl.Series("c", list("abcdefgh"))
-            reference = category_reference("c", names.gather(rng.choice(8, REFERENCE, p=CATEGORIES)))
+            reference = build_category_reference("c", names.gather(rng.choice(8, REFERENCE, p=CATEGORIES)))
             letters = {c: i for i, c in enumerate("abcdefgh")}
             counts = rng.multinomial(ROWS, CATEGORIES, LOOKS)
             bins = np.column_stack([counts[:, [letters[c] for c in reference.categories]], np.zeros(LOOKS)])
             yield reference, bins, np.column_stack([np.zeros(LOOKS), counts.sum(axis=1)])
             continue
         draw = rng.standard_normal if kind == "normal" else lambda n: rng.poisson(5, n).astype(float)
-        reference = number_reference("x", draw(REFERENCE))
+        reference = build_number_reference("x", draw(REFERENCE))
         counted = [count_numbers(x, reference) for x in draw(LOOKS * ROWS).reshape(LOOKS, ROWS)]
         out = np.array([(c.outside, ROWS - c.outside) for c in counted])
-        yield reference, reference.coarse(np.stack([c.bins for c in counted])), out
+        yield reference, reference.merge_bins(np.stack([c.bins for c in counted])), out
 
 
 def quiet_stream(seed: int) -> dict[str, float]:
@@ -73,18 +81,18 @@ def quiet_stream(seed: int) -> dict[str, float]:
     rng, each = np.random.default_rng(seed), 1.0 / COLUMNS
     found = {"drift": -1.0, "range": -1.0, "missing": -1.0, "quality": -1.0}
     for reference, bins, outside in columns(rng):
-        gaps = reference.coarse(np.asarray(reference.gaps))
-        level = log_level(SHARES["drift"] * each, 1, PROMISE)
-        found["drift"] = max(found["drift"], drift_path(bins, gaps).max() / level)
+        gaps = reference.merge_bins(np.asarray(reference.concentrations))
+        level = alarm_threshold(SHARES["drift"] * each, 1, PROMISE)
+        found["drift"] = max(found["drift"], compute_drift_path(bins, gaps).max() / level)
         kind = "range" if reference.kind == "number" else "unseen"
-        level = log_level(SHARES[kind] * each, 1, PROMISE)
+        level = alarm_threshold(SHARES[kind] * each, 1, PROMISE)
         known = np.array([2.0, REFERENCE])
-        found["range"] = max(found["range"], rise_path(outside, known).max() / level)
+        found["range"] = max(found["range"], compute_rise_path(outside, known).max() / level)
     for share, size, kind in ((0.03, REFERENCE, "missing"), (0.2, BASELINE, "quality")):
         wrong = rng.binomial(size, share) + 0.5
         looks = rng.binomial(ROWS, share, LOOKS)
-        level = log_level(SHARES["missing"] * each if kind == "missing" else SHARES["accuracy"], 1, PROMISE)
-        seen = rise_path(np.column_stack([looks, ROWS - looks]), np.array([wrong, size + 1 - wrong]))
+        level = alarm_threshold(SHARES["missing"] * each if kind == "missing" else SHARES["accuracy"], 1, PROMISE)
+        seen = compute_rise_path(np.column_stack([looks, ROWS - looks]), np.array([wrong, size + 1 - wrong]))
         found[kind] = max(found[kind], seen.max() / level)
     return found
 
@@ -101,7 +109,7 @@ def false_alarms(streams: int) -> None:
 
 def drift_delay(streams: int = 200) -> None:
     print(f"\nPlanted drift in one of {COLUMNS} columns, {REFERENCE} reference rows: looks of {ROWS} rows until found")
-    level = log_level(SHARES["drift"] / COLUMNS, 1, PROMISE)
+    level = alarm_threshold(SHARES["drift"] / COLUMNS, 1, PROMISE)
     for name, shift, scale, bar in (
         ("+.25 sd", 0.25, 1.0, 2),
         ("+.1 sd", 0.1, 1.0, None),
@@ -117,11 +125,11 @@ def drift_delay(streams: int = 200) -> None:
 
 def _delay(seed: int, shift: float, scale: float, quiet: int, level: float) -> float:
     known, x = _column(seed, shift, scale, quiet)
-    reference = references(pl.DataFrame({"x": known}), ["x"])["x"]
-    many = reference.effective(ROWS)
-    bins = reference.coarse(np.stack([count_numbers(row, reference).bins for row in x])) / many
-    gaps = np.maximum(reference.coarse(np.asarray(reference.gaps)) / many, 0.5)
-    found = np.flatnonzero(drift_path(bins, gaps)[quiet:] >= level)
+    reference = build_references(pl.DataFrame({"x": known}), ["x"])["x"]
+    many = reference.design_effect(ROWS)
+    bins = reference.merge_bins(np.stack([count_numbers(row, reference).bins for row in x])) / many
+    gaps = np.maximum(reference.merge_bins(np.asarray(reference.concentrations)) / many, 0.5)
+    found = np.flatnonzero(compute_drift_path(bins, gaps)[quiet:] >= level)
     return found[0] + 1.0 if len(found) else np.inf
 
 
@@ -183,8 +191,10 @@ def peers_delay(streams: int) -> None:
     print("  labelled rows until a risen error is found, 3,000 quiet rows before (2,000 of them NannyML's reference)")
     cases = {"+.25 sd": (0.25, 1.0), "+.1 sd": (0.1, 1.0), "sd x 1.25": (0.0, 1.25)}
     told = {f"x {name}": np.stack([_column(s, *c, 20)[1] for s in range(streams)]) for name, c in cases.items()}
-    told |= {f"e +{round(100 * r)}": np.stack([errors_stream(s, r, 3_000, 8_000) for s in range(streams)])
-             for r in (0.02, 0.05, 0.1)}  # fmt: skip
+    told |= {
+        f"e +{round(100 * r)}": np.stack([errors_stream(s, r, 3_000, 8_000) for s in range(streams)])
+        for r in (0.02, 0.05, 0.1)
+    }
     file = peers.OUT / "delays.npz"
     np.savez(file, known=np.stack([_column(s, 0.0, 1.0, 0)[0] for s in range(streams)]), **told)
     for peer, script in (("nannyml", NANNYML_DELAY), ("river", ADWIN)):
@@ -192,8 +202,11 @@ def peers_delay(streams: int) -> None:
             name, _, values = line.rpartition("|")
             words = values.split()
             if name and len(words) >= 3:
-                say(f"{name} {' '.join(words[:-2])} (median)", float(words[-2]),
-                    note=f"alarm before the change in {float(words[-1]):.0%}")  # fmt: skip
+                say(
+                    f"{name} {' '.join(words[:-2])} (median)",
+                    float(words[-2]),
+                    note=f"alarm before the change in {float(words[-1]):.0%}",
+                )
 
 
 def errors_stream(seed: int, rise: float, quiet: int, rows: int, share: float = 0.2) -> np.ndarray:
@@ -213,8 +226,8 @@ def found_at(errors: np.ndarray, level: float, look: int = DEFAULT_ROWS, step: i
         ends = np.r_[np.arange(look, t, look), t]
         n, wrongs = np.diff(np.r_[0, ends]), np.diff(np.r_[0, running[ends]])
         looks = np.column_stack([wrongs, n - wrongs])
-        many = 1.0 + clumping_besides_a_step(looks) * float(np.median(n))
-        if rise_evidence(looks / many, np.maximum(known / many, 0.5)) >= level:
+        many = 1.0 + estimate_overdispersion_around_step(looks) * float(np.median(n))
+        if compute_rise_evidence(looks / many, np.maximum(known / many, 0.5)) >= level:
             return t + BASELINE
     return np.inf
 
@@ -253,7 +266,7 @@ def quality_delay(seeds: range, share: float = 0.2, quiet: int = 3_000, with_pee
         file = peers.OUT / "errors.json"
         file.write_text(json.dumps({k: [e.tolist() for e in v] for k, v in cases.items()}))
         theirs = json.loads(peers.run("river", RIVER, str(file)))
-    level = log_level(SHARES["accuracy"], 1, PROMISE)
+    level = alarm_threshold(SHARES["accuracy"], 1, PROMISE)
     for name, made in cases.items():
         ours = [found_at(errors, level) for errors in made]
         if name == "none":
@@ -271,8 +284,13 @@ def quality_delay(seeds: range, share: float = 0.2, quiet: int = 3_000, with_pee
                 say(f"  river {kind} {name} points (median rows)", at, note=f"alarm before the change in {false:.0%}")
                 bar = at if kind == "ADWIN" else bar
         asked = bar is not None and name != "+2"
-        say(f"{name} points of error (median rows)", delay, f"<= {bar:.0f}" if asked else "",
-            delay <= bar if asked else None, f"alarm before the change in {early:.1%}")  # fmt: skip
+        say(
+            f"{name} points of error (median rows)",
+            delay,
+            f"<= {bar:.0f}" if asked else "",
+            delay <= bar if asked else None,
+            f"alarm before the change in {early:.1%}",
+        )
 
 
 def _delays(found: list[float], quiet: int) -> tuple[float, float]:
@@ -291,8 +309,13 @@ def real_streams(repeats: int) -> None:
             share = 100 * np.mean([real_alarm(frame, target, block, s, found) for s in range(repeats)])
             what = "shuffled" if block == 1 else f"blocks of {block} rows ({block // cycle} days)"
             most = max(found, key=found.get)
-            say(f"{name}, {what}, {repeats} orders", share, "<= 1", share <= 1,
-                f"nearest: {most} at {found[most]:.2f} of its level")  # fmt: skip
+            say(
+                f"{name}, {what}, {repeats} orders",
+                share,
+                "<= 1",
+                share <= 1,
+                f"nearest: {most} at {found[most]:.2f} of its level",
+            )
 
 
 REAL = {"electricity": (48, "price_up"), "bank_marketing": (1, "subscribed"), "bike_sharing_hourly": (24, "rentals")}
@@ -309,28 +332,29 @@ def real_alarm(frame: pl.DataFrame, target: str, block: int, seed: int, found: d
     mixed = frame[order]
     look = max(ROWS, block * -(-ROWS // block))
     first = max(max(4 * ROWS, block * -(-4 * ROWS // block)), n // 4 // look * look)
-    known = references(mixed[:first].select(_clean(mixed[c]) for c in mixed.columns), mixed.columns)
+    known = build_references(mixed[:first].select(_clean(mixed[c]) for c in mixed.columns), mixed.columns)
     p, y = _answers(mixed, target, first)
-    loss = losses(y, p)
+    loss = compute_losses(y, p)
     edge = float(np.quantile(loss[:first], LARGE))
     wrong, large = p.argmax(axis=1) != y, loss > edge
-    said = prediction_series(p, (0, 1))
-    known |= references(said[:first].to_frame(), [PREDICTION])
-    clumped = {"quality": quality_clumping(y[:first], p[:first], large[:first])}
+    said = select_prediction(p, (0, 1))
+    known |= build_references(said[:first].to_frame(), [PREDICTION])
+    clumped = {"quality": estimate_quality_overdispersion(y[:first], p[:first], large[:first])}
     looks = []
     for i, a in enumerate(range(first, mixed.height - look, look)):
         here = slice(a, a + look)
-        columns = {c: count_column(said[here] if c == PREDICTION else _clean(mixed[c][here]), r)
-                   for c, r in known.items()}  # fmt: skip
+        columns = {
+            c: count_column(said[here] if c == PREDICTION else _clean(mixed[c][here]), r) for c, r in known.items()
+        }
         sums = look, look, int(wrong[here].sum()), int(large[here].sum())
-        looks.append(Look(f"r{i:09d}", str(i), str(i + 1), *sums, columns=columns))
+        looks.append(WindowCounts(f"r{i:09d}", str(i), str(i + 1), *sums, columns=columns))
     keys = {k.key for k in looks}
-    watched = Watched("v1", known, loss_edge=edge, clumped=clumped)
+    watched = VersionMonitor("v1", known, loss_edge=edge, overdispersion=clumped)
     watched = learn_baselines(watched, looks, keys, "binary")
     alarmed = False
-    for s in subjects(watched, looks, keys):
-        path = rise_path if s.rise else drift_path
-        come = path(s.looks, s.reference).max() / log_level(s.share, 1, PROMISE)
+    for s in list_subjects(watched, looks, keys):
+        path = compute_rise_path if s.rise else compute_drift_path
+        come = path(s.windows, s.reference).max() / alarm_threshold(s.share, 1, PROMISE)
         found[s.key] = max(found.get(s.key, -np.inf), float(come))
         alarmed |= come >= 1
     return alarmed
@@ -343,8 +367,9 @@ def _answers(frame: pl.DataFrame, target: str, first: int) -> tuple[np.ndarray, 
     y = frame[target].to_numpy()
     y = (y > np.median(y[:first])).astype(np.int64) if frame[target].n_unique() > 2 else y.astype(np.int64)
     inputs = [c for c in frame.columns if c not in (target, "rentals_casual", "rentals_registered")]
-    x = np.column_stack([frame[c].cast(pl.Categorical).to_physical() if frame[c].dtype == pl.String else frame[c]
-                         for c in inputs]).astype(float)  # fmt: skip
+    x = np.column_stack(
+        [frame[c].cast(pl.Categorical).to_physical() if frame[c].dtype == pl.String else frame[c] for c in inputs]
+    ).astype(float)
     settings = {"objective": "binary", "verbose": -1, "num_threads": 1, "num_leaves": 15}
     p = lightgbm.train(settings, lightgbm.Dataset(x[:first], y[:first]), 40).predict(x)
     return np.column_stack([1 - p, p]), y
@@ -397,8 +422,11 @@ def peers_false(streams: int, looks: int) -> None:
     for line in peers.run("nannyml", NANNYML, str(streams), str(looks)).splitlines():
         words = line.split()
         if words and words[0] in ("kolmogorov_smirnov", "jensen_shannon"):
-            say(f"NannyML {words[0]}: streams with an alert (%)", 100 * float(words[1]),
-                note=f"{float(words[2]):.0%} of the looks")  # fmt: skip
+            say(
+                f"NannyML {words[0]}: streams with an alert (%)",
+                100 * float(words[1]),
+                note=f"{float(words[2]):.0%} of the looks",
+            )
 
 
 def main() -> None:

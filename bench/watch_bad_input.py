@@ -1,11 +1,10 @@
-"""Bad rows and labels through the real ``watch``, each in a fresh home: no false figure, no crash.
+"""Bad rows and labels through the real ``watch``, each in a fresh registry: no false figure, no crash.
 
     $ PYTHONPATH=src:. python bench/watch_bad_input.py
 
-Prints PASS or FAIL a case: the exit code, whether JSON holds only finite numbers or null, and what must be there or not.
+Prints PASS or FAIL a case: the exit code, whether JSON holds only finite numbers or null, and what must be there or
+not.
 """
-
-# ruff: noqa: E501 - a case a line
 
 from __future__ import annotations
 
@@ -30,7 +29,7 @@ from click.testing import CliRunner
 import evermodel
 from evermodel.cli.app import app
 from evermodel.core.errors import EvermodelError
-from tests.loop.conftest import rows
+from tests.updating.conftest import rows
 
 START = pl.datetime(2024, 1, 1)
 
@@ -59,7 +58,7 @@ def counted(name: str, n: int) -> Callable[[dict[str, Any]], bool]:
 
 
 def open_alarms(found: dict[str, Any]) -> set[tuple[str, str]]:
-    return {(a["name"], a["subject"]) for a in found["alarms"] if not a["closed"]}
+    return {(a["kind"], a["subject"]) for a in found["alarms"] if not a["closed"]}
 
 
 def cases() -> dict[str, Case]:
@@ -77,37 +76,51 @@ def cases() -> dict[str, Case]:
         "labels before predictions": Case((("labels", labels), ("rows", bare)), counted("labels", 1200)),
         "a delivery twice": Case((("rows", f), ("rows", f)), counted("predictions", 1200)),
         "rows twice in one delivery": Case(rows_of(f.vstack(f[:300])), counted("predictions", 1200)),
-        "labels twice": Case((("rows", bare), ("labels", labels), ("labels", labels.reverse())), counted("labels", 1200)),
-        "a stranger's ids": Case((("rows", bare), ("labels", strange)), lambda m: none(m) and not m["counters"]["labels"]),
-        "a clock that jumps ahead": Case(rows_of(jumped), lambda m: counted("clock", 1)(m) and "2199" not in str(m["windows"])),
-        "a clock that jumps back": Case(rows_of(back), lambda m: sum(w["rows"] for w in m["windows"] if not w["slice"]) == 1200),
+        "labels twice": Case(
+            (("rows", bare), ("labels", labels), ("labels", labels.reverse())), counted("labels", 1200)
+        ),
+        "a stranger's ids": Case(
+            (("rows", bare), ("labels", strange)), lambda m: none(m) and not m["counters"]["labels"]
+        ),
+        "a clock that jumps ahead": Case(
+            rows_of(jumped), lambda m: counted("clock", 1)(m) and "2199" not in str(m["windows"])
+        ),
+        "a clock that jumps back": Case(
+            rows_of(back), lambda m: sum(w["rows"] for w in m["windows"] if not w["slice"]) == 1200
+        ),
         "no clock at all": Case(rows_of(f.with_columns(when=pl.lit(None, pl.Datetime))), counted("predictions", 1200)),
         "a column gone": Case(rows_of(f.drop("b")), lambda m: none(m) and ("types", "b") in open_alarms(m)),
         "all-NaN windows": Case(rows_of(f.with_columns(a=nan, b=nan)), lambda m: ("missing", "a") in open_alarms(m)),
         "all labels missing": Case(rows_of(f.with_columns(y=pl.lit(None, pl.Int64))), none),
         "unknown labels": Case(rows_of(f.with_columns(y=pl.lit("maybe"))), none),
         "one class only": Case(rows_of(f.with_columns(y=pl.lit(1))), lambda m: all("auc" not in x for x in metrics(m))),
-        "10,000 categories": Case(rows_of(stream(10_000, 3).with_columns(kind=pl.format("k{}", pl.int_range(10_000)))),
-                                  lambda m: ("unseen", "kind") in open_alarms(m)),
-        "words for numbers": Case(rows_of(f.with_columns(a=pl.lit("broken"))), lambda m: ("missing", "a") in open_alarms(m)),
-        "infinite numbers": Case(rows_of(f.with_columns(a=pl.lit(float("inf")))), lambda m: ("missing", "a") in open_alarms(m)),
+        "10,000 categories": Case(
+            rows_of(stream(10_000, 3).with_columns(kind=pl.format("k{}", pl.int_range(10_000)))),
+            lambda m: ("unseen", "kind") in open_alarms(m),
+        ),
+        "words for numbers": Case(
+            rows_of(f.with_columns(a=pl.lit("broken"))), lambda m: ("missing", "a") in open_alarms(m)
+        ),
+        "infinite numbers": Case(
+            rows_of(f.with_columns(a=pl.lit(float("inf")))), lambda m: ("missing", "a") in open_alarms(m)
+        ),
         "one row": Case(rows_of(f[:1]), counted("predictions", 1)),
         "zero rows": Case(rows_of(f[:0]), lambda m: m == {}, (2,)),
         "labels without a key": Case((("rows", bare), ("labels", labels.select("y"))), lambda m: m == {}, (2,)),
         "labels without the target": Case((("labels", labels.select("id")),), lambda m: m == {}, (2,)),
-    }  # fmt: skip
+    }
 
 
 def tried(case: Case, adopted: Path, folder: Path) -> list[str]:
     """What is wrong with the answer."""
-    home, wrong = folder / "home", []
-    shutil.copytree(adopted, home)
+    registry, wrong = folder / "registry", []
+    shutil.copytree(adopted, registry)
     done = None
     for i, (what, frame) in enumerate(case.deliveries):
         at = folder / f"{i}.parquet"
         frame.write_parquet(at)
         given = [str(at)] if what == "rows" else ["--labels", str(at)]
-        done = CliRunner().invoke(app, ["watch", "m", *given, *case.words, "--json", "--home", str(home)])
+        done = CliRunner().invoke(app, ["watch", "m", *given, *case.words, "--json", "--registry", str(registry)])
     assert done is not None
     refused = isinstance(done.exception, EvermodelError)  # as cli.main ends: its code, and no traceback
     code = done.exception.exit_code if refused else done.exit_code
@@ -138,7 +151,7 @@ def main() -> None:
     model = folder / "model.txt"
     lightgbm.train(settings, lightgbm.Dataset(x, frame["y"].to_numpy()), 30).save_model(model)
     evermodel.adopt(
-        model, data=stream(3000, 2, -3000).drop("id"), target="y", name="m", time="when", home=folder / "adopted"
+        model, data=stream(3000, 2, -3000).drop("id"), target="y", name="m", time="when", registry=folder / "adopted"
     )
     failed = 0
     for name, case in cases().items():

@@ -3,7 +3,7 @@
     $ PYTHONPATH=src python bench/watch_labelfree.py
 
 Four real streams, LightGBM trained on the oldest 20 %, the next 10 % labelled (what the monitor learns from), the rest
-in blocks of 1,000 rows without labels. Ours is core/label_free.py, as ``watch`` calls it.
+in blocks of 1,000 rows without labels. Ours is core/stats/accuracy_estimate.py, as ``watch`` calls it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import peers
 import polars as pl
 from stream_data import read
 
-from evermodel.core.intervals import wilson
-from evermodel.core.label_free import from_history, from_predictors, sums_of
-from evermodel.core.survey import chances, draw, share_of_all
-from evermodel.loop.watch_suggest import calibrated
+from evermodel.core.stats.accuracy_estimate import estimate_from_history, estimate_from_predictors, sum_confidences
+from evermodel.core.stats.distributions import wilson_interval
+from evermodel.core.stats.label_sampling import draw_rows, estimate_share, inclusion_probabilities
+from evermodel.monitoring.label_suggestions import calibrate_confidence
 
 BLOCK = 1_000
 failed: list[str] = []
@@ -71,7 +71,7 @@ def say(what: str, value: float, bar: str = "", passed: bool | None = None, note
 def sums(rows: pl.DataFrame):
     right = (rows["y"] == rows["pred"]).to_numpy()
     sure = np.where(rows["pred"] == 1, rows["score"], 1 - rows["score"])
-    return sums_of(right, sure)
+    return sum_confidences(right, sure)
 
 
 def without_labels(name: str, rows: pl.DataFrame, with_peers: bool) -> None:
@@ -86,11 +86,14 @@ def without_labels(name: str, rows: pl.DataFrame, with_peers: bool) -> None:
         return float(np.abs(np.array([g[0].value for g in guesses]) - truth).mean())
 
     adopted = float((known["y"] == known["pred"]).mean())
-    errors = {"as at adoption": np.abs(adopted - truth).mean(),
-              "ours": error([from_history(b, history[BLOCK]) for b in of_blocks]),
-              "ours, windows of 250 rows": error([from_history(b, history[250]) for b in of_blocks]),
-              "ours, labels 5 blocks late": error([from_history(b, history[BLOCK] + of_blocks[: max(0, i - 5)])
-                                                   for i, b in enumerate(of_blocks)])}  # fmt: skip
+    errors = {
+        "as at adoption": np.abs(adopted - truth).mean(),
+        "ours": error([estimate_from_history(b, history[BLOCK]) for b in of_blocks]),
+        "ours, windows of 250 rows": error([estimate_from_history(b, history[250]) for b in of_blocks]),
+        "ours, labels 5 blocks late": error(
+            [estimate_from_history(b, history[BLOCK] + of_blocks[: max(0, i - 5)]) for i, b in enumerate(of_blocks)]
+        ),
+    }
     if with_peers:
         at = [peers.OUT / f"labelfree_{part}.parquet" for part in ("ref", "cur")]
         known.write_parquet(at[0])
@@ -128,21 +131,21 @@ def with_few(name: str, rows: pl.DataFrame, runs: int) -> None:
     own, second = (np.where(rows["pred"] == 1, rows[c], 1 - rows[c]) for c in ("score", "second"))
     truth, n, k = right.mean(), len(right), len(right) // 100
     rng, held, width = np.random.default_rng(0), {}, {}
-    blind = chances(np.sqrt(own * (1 - own)), k)
+    blind = inclusion_probabilities(np.sqrt(own * (1 - own)), k)
     for run in range(runs):
         at = rng.choice(n, k, replace=False)
-        known = sums_of(right[at], own[at])
-        believed = calibrated(own, known)
-        asked = chances(np.sqrt(believed * (1 - believed)), k)
-        drawn, untaught = draw(asked, run), draw(blind, run)
+        known = sum_confidences(right[at], own[at])
+        believed = calibrate_confidence(own, known)
+        asked = inclusion_probabilities(np.sqrt(believed * (1 - believed)), k)
+        drawn, untaught = draw_rows(asked, run), draw_rows(blind, run)
         both = np.column_stack([own, second])
-        one, two = (from_predictors(right[at], t[at], t) for t in (own[:, None], both))
+        one, two = (estimate_from_predictors(right[at], t[at], t) for t in (own[:, None], both))
         found = {
-            "random rows alone": wilson(right[at].sum(), k),
+            "random rows alone": wilson_interval(right[at].sum(), k),
             "with the model's own confidence": (one.low, one.high),
             "with a second model": (two.low, two.high),
-            "suggested, confidence as it is": share_of_all(right[untaught], blind[untaught], n)[1:],
-            "suggested, confidence as it foretold before": share_of_all(right[drawn], asked[drawn], n)[1:],
+            "suggested, confidence as it is": estimate_share(right[untaught], blind[untaught], n)[1:],
+            "suggested, confidence as it foretold before": estimate_share(right[drawn], asked[drawn], n)[1:],
         }
         for what, (low, high) in found.items():
             held[what] = held.get(what, 0) + (low <= truth <= high)

@@ -54,9 +54,9 @@ OURS = """
 import json, resource, sys, time
 t = time.perf_counter()
 import numpy as np, polars as pl
-from evermodel.loop.watch_compare import drift_between
-from evermodel.core.intervals import measure
-from evermodel.core.reference import references, count_column
+from evermodel.monitoring.drift_scores import drift_between
+from evermodel.core.stats.metric_intervals import measure
+from evermodel.core.stats.reference_bins import references, count_column
 imported = time.perf_counter() - t
 ref, cur, cols = sys.argv[1], sys.argv[2], sys.argv[3].split(",")
 t = time.perf_counter(); drift = drift_between(ref, cur, columns=cols); drifted = time.perf_counter() - t
@@ -74,7 +74,7 @@ KEPT = """
 import json, resource, sys, time
 import numpy as np, polars as pl
 from concurrent.futures import ThreadPoolExecutor
-from evermodel.core.reference import references, count_column
+from evermodel.core.stats.reference_bins import references, count_column
 ref, cur, cols = sys.argv[1], sys.argv[2], sys.argv[3].split(",")
 known = {}
 for c in cols:
@@ -94,7 +94,7 @@ import json, resource, sys, time
 import numpy as np, polars as pl
 sys.path.insert(0, sys.argv[3])
 from watch_speed import COLUMNS, make
-from evermodel.core.reference import references, count_column
+from evermodel.core.stats.reference_bins import references, count_column
 ref, total = sys.argv[1], int(sys.argv[2])
 known = {}
 for c in COLUMNS: known |= references(pl.read_parquet(ref, columns=[c]), [c])

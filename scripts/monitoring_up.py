@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import polars as pl
 
 import evermodel
+from evermodel.demo.demo import demo
 from scripts import servers
 
 NAME, BATCH = "existing_model", 500
@@ -42,10 +43,10 @@ def main() -> None:
     with ExitStack() as up:
         try:
             say(f"Everything is in {folder}. Ctrl-C ends it.")
-            home, batches = deployed(folder)
-            start(up, folder, home, ports)
+            registry, batches = deployed(folder)
+            start(up, folder, registry, ports)
             stop.at_once = False
-            flow(home, batches, given.every, given.seconds, f"http://127.0.0.1:{ports['pushgateway']}", stop.told)
+            flow(registry, batches, given.every, given.seconds, f"http://127.0.0.1:{ports['pushgateway']}", stop.told)
         except KeyboardInterrupt:
             stop.told.set()
         if stop.told.is_set():
@@ -96,24 +97,39 @@ def chosen(port: int, *, free: bool) -> int:
 
 
 def deployed(folder: Path) -> tuple[Path, Iterator[pl.DataFrame]]:
-    """The home with the model as it was deployed, and the rows that came after, in batches."""
+    """The registry with the model as it was deployed, and the rows that came after, in batches."""
     files = folder / "stream"
-    evermodel.demo(files, files_only=True)
-    home = folder / "home"
-    say(str(evermodel.adopt(files / "existing_model.h5", data=files / "reference.csv", target="subscribed",
-                            name=NAME, home=home)).splitlines()[0])  # fmt: skip
+    demo("bank", to=files, files_only=True)
+    registry = folder / "registry"
+    say(
+        str(
+            evermodel.adopt(
+                files / "existing_model.h5",
+                data=files / "reference.csv",
+                target="subscribed",
+                name=NAME,
+                registry=registry,
+            )
+        ).splitlines()[0]
+    )
     stream = pl.concat([pl.read_csv(f) for f in sorted(files.glob("new_*.csv"))])
-    return home, (stream[i : i + BATCH] for i in range(0, stream.height, BATCH))
+    return registry, (stream[i : i + BATCH] for i in range(0, stream.height, BATCH))
 
 
-def start(up: ExitStack, folder: Path, home: Path, ports: dict[str, int]) -> None:
+def start(up: ExitStack, folder: Path, registry: Path, ports: dict[str, int]) -> None:
     """Starts what is installed, and says which pages to open."""
     where = {kind: f"127.0.0.1:{port}" for kind, port in ports.items()}
-    exporter = up.enter_context(evermodel.exporter(port=ports["exporter"], home=home))
+    exporter = up.enter_context(evermodel.exporter(port=ports["exporter"], registry=registry))
     hook = up.enter_context(servers.webhook(ports["webhook"], say))
     config = folder / "config"
-    evermodel.integrate("prometheus", to=config, exporter=where["exporter"], pushgateway=where["pushgateway"],
-                        alertmanager=where["alertmanager"], interval="2s")  # fmt: skip
+    evermodel.integrate(
+        "prometheus",
+        to=config,
+        exporter=where["exporter"],
+        pushgateway=where["pushgateway"],
+        alertmanager=where["alertmanager"],
+        interval="2s",
+    )
     evermodel.integrate("alertmanager", to=config, webhook=hook.url, wait="2s", again="10s")
     evermodel.integrate("grafana", to=config / "grafana", prometheus=f"http://{where['prometheus']}", interval="2s")
     pages = [("Exporter", exporter.url)]
@@ -130,7 +146,7 @@ def start(up: ExitStack, folder: Path, home: Path, ports: dict[str, int]) -> Non
         graph = "/graph?g0.tab=0&g0.expr=evermodel_quality&g1.tab=0&g1.expr=evermodel_alarm_open"
         pages.append(("Prometheus", f"http://{where['prometheus']}{graph}"))
     if servers.program("nagios"):
-        evermodel.integrate("nagios", to=config, every="1m", home=home)
+        evermodel.integrate("nagios", to=config, every="1m", registry=registry)
         core = up.enter_context(servers.nagios(folder / "nagios", config / "evermodel.cfg"))
         pages.append(("Nagios", f"{core.running.folder}/status.dat (Nagios Core alone has no pages)"))
     pages.append(("Grafana", f"{config}/grafana holds provisioning and dashboards for a Grafana that you have"))
@@ -142,7 +158,7 @@ def start(up: ExitStack, folder: Path, home: Path, ports: dict[str, int]) -> Non
 
 
 def flow(
-    home: Path, batches: Iterator[pl.DataFrame], every: float, seconds: float, gateway: str, stop: threading.Event
+    registry: Path, batches: Iterator[pl.DataFrame], every: float, seconds: float, gateway: str, stop: threading.Event
 ) -> None:
     """A batch each ``every`` seconds through watch, pushed where there is a Pushgateway; until ``stop``, or the end."""
     end = time.monotonic() + seconds
@@ -150,12 +166,12 @@ def flow(
         began = time.monotonic()
         if began >= end or stop.is_set():
             return
-        seen = evermodel.watch(NAME, batch, window="1000rows", home=home)
+        seen = evermodel.watch(NAME, batch, window="1000rows", registry=registry)
         if servers.program("pushgateway"):
-            evermodel.push(NAME, to=gateway, home=home)
-        opened = [f"{a.name} of {a.subject}" for a in seen.monitored.open]
+            evermodel.push(NAME, to=gateway, registry=registry)
+        opened = [f"{a.kind} of {a.subject}" for a in seen.status.open]
         told = f"{len(opened)} alarms open: {', '.join(opened[:3])} …" if opened else "quiet"
-        say(f"batch {number}: {seen.monitored.counters['predictions']:,} rows so far; {told}")
+        say(f"batch {number}: {seen.status.counters['predictions']:,} rows so far; {told}")
         stop.wait(max(0.0, min(every - (time.monotonic() - began), end - time.monotonic())))
     say("The stream has ended; the servers stay up.")
     while time.monotonic() < end and not stop.wait(min(1.0, max(0.0, end - time.monotonic()))):

@@ -66,11 +66,38 @@ def postgres() -> Iterator[Postgres]:
         if os.getuid() == 0:
             shutil.chown(secret, "nobody")
         data, port = folder / "data", free_port()
-        made = [*words, str(program("initdb")), "-D", str(data), "-U", "evermodel", "-A", "scram-sha-256", "-E", "UTF8",
-                "--locale=C", "--no-sync", f"--pwfile={secret}"]  # fmt: skip
+        made = [
+            *words,
+            str(program("initdb")),
+            "-D",
+            str(data),
+            "-U",
+            "evermodel",
+            "-A",
+            "scram-sha-256",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+            f"--pwfile={secret}",
+        ]
         subprocess.run(made, check=True, capture_output=True, cwd=folder)
-        command = [*words, str(program("postgres")), "-D", str(data), "-h", "127.0.0.1", "-p", str(port),
-                   "-k", str(folder), "-c", "fsync=off", "-c", "max_connections=60"]  # fmt: skip
+        command = [
+            *words,
+            str(program("postgres")),
+            "-D",
+            str(data),
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(port),
+            "-k",
+            str(folder),
+            "-c",
+            "fsync=off",
+            "-c",
+            "max_connections=60",
+        ]
         server = Postgres(port, secret.read_text())
         with running(command, folder, "", lambda: _answers(server)) as started:
             try:

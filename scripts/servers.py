@@ -133,9 +133,15 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def prometheus(folder: Path, config: Path, port: int | None = None) -> Iterator[Running]:
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [needed("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}",
-               f"--web.listen-address=127.0.0.1:{port}", "--web.enable-lifecycle", "--log.level=warn",
-               *_pages("--web.local-assets", "web")]  # fmt: skip
+    command = [
+        needed("prometheus"),
+        f"--config.file={config}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--web.enable-lifecycle",
+        "--log.level=warn",
+        *_pages("--web.local-assets", "web"),
+    ]
     with running(command, folder, url, lambda: get(f"{url}/-/ready")) as server:
         yield server
 
@@ -150,8 +156,12 @@ def _pages(flag: str, folder: str) -> list[str]:
 def pushgateway(folder: Path, port: int | None = None) -> Iterator[Running]:
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [needed("pushgateway"), f"--web.listen-address=127.0.0.1:{port}", f"--persistence.file={folder / 'kept'}",
-               *_pages("--web.local-assets", "pushgateway")]  # fmt: skip
+    command = [
+        needed("pushgateway"),
+        f"--web.listen-address=127.0.0.1:{port}",
+        f"--persistence.file={folder / 'kept'}",
+        *_pages("--web.local-assets", "pushgateway"),
+    ]
     with running(command, folder, url, lambda: get(f"{url}/-/ready")) as server:
         yield server
 
@@ -160,8 +170,14 @@ def pushgateway(folder: Path, port: int | None = None) -> Iterator[Running]:
 def alertmanager(folder: Path, config: Path, port: int | None = None) -> Iterator[Running]:
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [*_with_templates(), f"--config.file={config}", f"--storage.path={folder / 'data'}",
-               f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=", "--log.level=warn"]  # fmt: skip
+    command = [
+        *_with_templates(),
+        f"--config.file={config}",
+        f"--storage.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+        "--log.level=warn",
+    ]
     with running(command, folder, url, lambda: get(f"{url}/-/ready")) as server:
         yield server
 

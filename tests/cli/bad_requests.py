@@ -27,14 +27,14 @@ def predict(to: str) -> Typed:
     return lambda g: ["predict", "m", g.csv(NEW), "--to", str(g.folder / to)]
 
 
-def file_home(g: Ground) -> list[str]:
-    return ["list", "--home", g.put("home", "I am a file")]
+def file_registry(g: Ground) -> list[str]:
+    return ["list", "--registry", g.put("registry", "I am a file")]
 
 
-def damaged_home(g: Ground) -> list[str]:
-    (g.folder / "home").mkdir()
-    g.put("home/evermodel.db", "not a database " * 100)
-    return ["list", "--home", str(g.folder / "home")]
+def damaged_registry(g: Ground) -> list[str]:
+    (g.folder / "registry").mkdir()
+    g.put("registry/evermodel.db", "not a database " * 100)
+    return ["list", "--registry", str(g.folder / "registry")]
 
 
 def two_of_one_name(g: Ground) -> list[str]:
@@ -60,8 +60,17 @@ def under_a_file(command: Sequence[str], to: str) -> Typed:
     return typed
 
 
-TRICKS = {"../x": "letters", "a/b": "letters", "/etc/x": "letters", "x\0y": "letters", "x\ny": "letters",
-          "x" * 300: "at most 100", "..": "letters", "a..b": "letters", "con\u202ecsv": "letters"}  # fmt: skip
+TRICKS = {
+    "../x": "letters",
+    "a/b": "letters",
+    "/etc/x": "letters",
+    "x\0y": "letters",
+    "x\ny": "letters",
+    "x" * 300: "at most 100",
+    "..": "letters",
+    "a..b": "letters",
+    "con\u202ecsv": "letters",
+}
 NAMES = [
     case
     for trick, says in TRICKS.items()
@@ -116,18 +125,18 @@ CASES = [
     Case("another file under one name", two_of_one_name, "already", hint=True),
     Case("--to in a missing folder", predict("nowhere/out.csv"), "no folder"),
     Case("--to with an unknown suffix", predict("out.xlsx"), ".csv"),
-    Case("--to a folder", onto_folder, "is a folder"),
+    Case("--to a folder", onto_folder, "must name a file"),
     Case("save with an unknown suffix", lambda g: ["save", "m", "--to", str(g.folder / "x.h5")], "must end in"),
     Case("save under a file", under_a_file(["save", "m"], "x.txt"), "file|folder"),
     Case("report onto a folder", report_onto_folder, "folder"),
     Case("report under a file", under_a_file(["report", "m"], "r.html"), "file|folder"),
     Case("update --to under a file", lambda g: [*update()(g), *under_a_file([], "x.txt")(g)], "file|folder"),
     Case("update --to an unknown suffix", lambda g: [*update()(g), "--to", str(g.folder / "x.xyz")], "must end in"),
-    Case("a home that is a file", file_home, "home must be a folder"),
-    Case("a home whose database is noise", damaged_home, "cannot be opened as a database", (1,), hint=True),
+    Case("a registry that is a file", file_registry, "registry must be a folder"),
+    Case("a registry whose database is noise", damaged_registry, "cannot be opened as a database", (1,), hint=True),
 ]
 
 
 def unwritable(folder: Path) -> Case:
-    """A home on a read-only disk, mounted by who can (bench/bad_input.py)."""
-    return Case("a home that is read-only", said("list", "--home", str(folder / "home")), "write|read-only")
+    """A registry on a read-only disk, mounted by who can (bench/bad_input.py)."""
+    return Case("a registry that is read-only", said("list", "--registry", str(folder / "registry")), "write|read-only")

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from tests.cli.ground import ALLOWED, Case, Ground
-from tests.loop.conftest import rows
+from tests.updating.conftest import rows
 
 NEW = rows(300, 3)
 Typed = Callable[[Ground], Sequence[str]]
@@ -100,7 +100,11 @@ CASES = [
     Case("10^6 columns of CSV", file("new.csv", f"{MILLION}\n{MILLION}\n"), "1,000,000 columns", slow=True),
     Case("10^6 keys of JSONL", file("new.jsonl", MILLION_KEYS), "1,000,000 keys", slow=True),
     Case("Latin-1", file("new.csv", TEXT.replace("red", "r\u00f6d").encode("latin-1")), "UTF-8", hint=True),
-    Case("UTF-16", file("new.csv", TEXT.encode("utf-16")), "UTF-", hint=True),
+    Case(
+        "UTF-16 cut off",
+        file("new.csv", TEXT.encode("utf-16")[:-1]),
+        "UTF-16",
+    ),
     Case("truncated Parquet", cut(".parquet"), "not a whole|cannot be read", hint=True),
     Case("truncated Arrow", cut(".arrow"), "cannot be read|not a whole"),
     Case("gzip named .csv", file("new.csv", gzip.compress(TEXT.encode())), "holds gzip", hint=True),

@@ -1,8 +1,10 @@
-"""Where bad input is tried: a home with one tiny model, the command line in this process, and a look at the store."""
+"""Where bad input is tried: a registry with one tiny model, the command line in this process, and a look at the
+store."""
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import io
 import re
@@ -19,17 +21,17 @@ from unittest import mock
 import numpy as np
 import polars as pl
 
-from tests.loop.conftest import rows
+from tests.updating.conftest import rows
 
 ALLOWED = (0, 10, 11, 12)  # of an update: the request was right
 
 
 @dataclass(frozen=True)
 class Ground:
-    """``folder`` is the case's own; ``home`` holds the model "m" and is shared: no case may change it."""
+    """``folder`` is the case's own; ``registry`` holds the model "m" and is shared: no case may change it."""
 
     folder: Path
-    home: Path
+    registry: Path
     model: Path  # the LightGBM file "m" was adopted from
     reference: Path  # the rows it was adopted with
 
@@ -45,14 +47,14 @@ class Ground:
 
 @dataclass(frozen=True)
 class Case:
-    """One bad request: what is typed (without --home), what stderr must say (a pattern), and the exit code."""
+    """One bad request: what is typed (without --registry), what stderr must say (a pattern), and the exit code."""
 
     name: str
     typed: Callable[[Ground], Sequence[str]]
     says: str
     codes: tuple[int, ...] = (2,)
     hint: bool = False  # whether an unskilled user also needs to be told what to do
-    needs: str = ""  # a package that must be there
+    signature: str = ""  # a package that must be there
     slow: bool = False
 
 
@@ -64,7 +66,7 @@ class Answer:
 
 
 def make_ground(folder: Path) -> Ground:
-    """A fresh home with a LightGBM model of ten trees, deployed on rows like its reference."""
+    """A fresh registry with a LightGBM model of ten trees, deployed on rows like its reference."""
     import lightgbm
 
     frame = rows(600, 1)
@@ -73,19 +75,20 @@ def make_ground(folder: Path) -> Ground:
     settings = {"objective": "binary", "num_leaves": 7, "verbose": -1, "num_threads": 1, "deterministic": True}
     folder.mkdir(parents=True, exist_ok=True)
     lightgbm.train(settings, lightgbm.Dataset(x, frame["y"].to_numpy()), 10).save_model(folder / "existing_model.txt")
-    ground = Ground(folder, folder / "home", folder / "existing_model.txt", folder / "reference.csv")
+    ground = Ground(folder, folder / "registry", folder / "existing_model.txt", folder / "reference.csv")
     rows(600, 2).write_csv(ground.reference)
     said = ["adopt", str(ground.model), "--data", str(ground.reference), "--target", "y", "--time", "when"]
-    answer = ask([*said, "--name", "m"], ground.home)
+    answer = ask([*said, "--name", "m"], ground.registry)
     assert answer.code == 0, answer.err
+    gc.collect()  # closes the database, so that its journal is not removed while a test copies the folder
     return ground
 
 
-def ask(typed: Sequence[str], home: Path | None) -> Answer:
+def ask(typed: Sequence[str], registry: Path | None) -> Answer:
     """What ``evermodel`` answers to these words, without a process of its own."""
     from evermodel.cli import main
 
-    words = ["evermodel", *typed, *([] if home is None or "--home" in typed else ["--home", str(home)])]
+    words = ["evermodel", *typed, *([] if registry is None or "--registry" in typed else ["--registry", str(registry)])]
     out, err = io.StringIO(), io.StringIO()
     code = 0
     with mock.patch.object(sys, "argv", words), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -99,26 +102,26 @@ def ask(typed: Sequence[str], home: Path | None) -> Answer:
     return Answer(code, out.getvalue(), err.getvalue())
 
 
-def snapshot(home: Path) -> dict[str, str]:
+def snapshot(registry: Path) -> dict[str, str]:
     """A hash of every row of every table, and of every file a version or blob is made of."""
     found: dict[str, str] = {}
-    if not (home / "evermodel.db").is_file():
+    if not (registry / "evermodel.db").is_file():
         return found
-    with tempfile.TemporaryDirectory() as copy, contextlib.closing(_copied(home, Path(copy))) as db:
+    with tempfile.TemporaryDirectory() as copy, contextlib.closing(_copied(registry, Path(copy))) as db:
         tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         for table in tables:
             held = repr(sorted(map(repr, db.execute(f"SELECT * FROM {table}"))))
             found[f"table {table}"] = hashlib.sha256(held.encode()).hexdigest()
     for room in ("versions", "blobs"):
-        for file in sorted((home / room).rglob("*")):
+        for file in sorted((registry / room).rglob("*")):
             digest = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "folder"
-            found[file.relative_to(home).as_posix()] = digest
+            found[file.relative_to(registry).as_posix()] = digest
     return found
 
 
-def _copied(home: Path, to: Path) -> sqlite3.Connection:
+def _copied(registry: Path, to: Path) -> sqlite3.Connection:
     """A copy of the database with its journal: SQLite cannot open one where it cannot write, as on a full disk."""
-    for file in home.glob("evermodel.db*"):
+    for file in registry.glob("evermodel.db*"):
         shutil.copy(file, to)
     return sqlite3.connect(to / "evermodel.db")
 

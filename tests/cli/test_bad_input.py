@@ -23,38 +23,38 @@ def prepared(tmp_path_factory) -> Ground:
 
 @pytest.fixture
 def ground(prepared, tmp_path, monkeypatch) -> Ground:
-    """A folder to stand in, with a copy of the home."""
+    """A folder to stand in, with a copy of the registry."""
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    shutil.copytree(prepared.home, tmp_path / "home")
-    return replace(prepared, folder=folder, home=tmp_path / "home")
+    shutil.copytree(prepared.registry, tmp_path / "registry")
+    return replace(prepared, folder=folder, registry=tmp_path / "registry")
 
 
 @pytest.mark.parametrize("case", CASES, ids=[c.name for c in CASES])
 def test_it_is_said_and_nothing_is_changed(case, ground):
-    if case.needs and importlib.util.find_spec(case.needs) is None:
-        pytest.skip(f"needs {case.needs}")
+    if case.signature and importlib.util.find_spec(case.signature) is None:
+        pytest.skip(f"needs {case.signature}")
     typed = list(case.typed(ground))
-    before = snapshot(ground.home)
-    answer = ask(typed, ground.home)
-    assert faults(case, answer, before, snapshot(ground.home)) == []
+    before = snapshot(ground.registry)
+    answer = ask(typed, ground.registry)
+    assert faults(case, answer, before, snapshot(ground.registry)) == []
     assert not (ground.folder / "canary").exists(), "code from the file was run"
 
 
 def test_the_bomb_is_live(ground):
     """Trusted by name it goes off: the cases above are attacks, and were defused."""
     bomb = ground.put("bomb.pkl", bad_models.BOMB)
-    assert ask(bad_models.adopt(bomb, ground, "--trust", bomb), ground.home).code == 2
+    assert ask(bad_models.adopt(bomb, ground, "--trust", bomb), ground.registry).code == 2
     assert (ground.folder / "canary").is_dir()
 
 
 def test_the_look_at_the_store_sees_every_change(ground):
-    before = snapshot(ground.home)
-    assert before == snapshot(ground.home)
+    before = snapshot(ground.registry)
+    assert before == snapshot(ground.registry)
     assert any(k.startswith("versions/m/v1/") for k in before)
-    (next((ground.home / "blobs").glob("*/*"))).write_bytes(b"other")
-    assert before != snapshot(ground.home)
+    (next((ground.registry / "blobs").glob("*/*"))).write_bytes(b"other")
+    assert before != snapshot(ground.registry)
 
 
 def test_faults_are_found():

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evermodel.core import binning
-from evermodel.core.binning import MANY, bin_counts
+from evermodel.core.stats import binning
+from evermodel.core.stats.binning import MANY, count_bins
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -40,7 +40,7 @@ def test_counts_are_those_of_a_binary_search(edges, other, few, chunk):
         patch.setattr(binning, "MANY", 0)
         patch.setattr(binning, "FEW", few)
         patch.setattr(binning, "CHUNK", chunk)
-        assert bin_counts(x, at).tolist() == searched(x, at).tolist()
+        assert count_bins(x, at).tolist() == searched(x, at).tolist()
 
 
 @pytest.mark.parametrize("edges", [[], [0.0], list(range(1, 11)), list(np.linspace(-2, 2, 59))])
@@ -48,5 +48,5 @@ def test_many_numbers(edges):
     random = np.random.default_rng(0)
     for x in (random.normal(size=MANY), random.poisson(5, MANY).astype(float), np.exp(9 * random.normal(size=MANY))):
         at = np.array(edges, dtype=float)
-        counts = bin_counts(x, at)
+        counts = count_bins(x, at)
         assert counts.tolist() == searched(x, at).tolist() and counts.sum() == len(x)

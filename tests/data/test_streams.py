@@ -10,25 +10,27 @@ import numpy as np
 import polars as pl
 import pytest
 
-from evermodel.core.contract import Contract
-from evermodel.core.difference import difference
-from evermodel.core.learning import learn_contract
-from evermodel.core.reading import collect, scan
-from evermodel.core.table import Roles
+from evermodel.core.contracts.differences import compare_with_contract
+from evermodel.core.contracts.inference import learn_contract
+from evermodel.core.data.contract import Contract
+from evermodel.core.data.scan import collect, scan
+from evermodel.core.records.column_roles import Roles
 
 DATA = Path(os.environ.get("EVERMODEL_DATA", Path(__file__).parents[3] / "shared" / "data"))
 STREAMS = {
     "electricity": (Roles("price_up", time="timestamp"), "timestamp", "binary"),
     "bank_marketing": (Roles("subscribed", time="row_order"), "row_order", "binary"),
     "bike_sharing_hourly": (
-        Roles("rentals", time="timestamp", drop=("rentals_casual", "rentals_registered")), "timestamp", "regression"
+        Roles("rentals", time="timestamp", drop=("rentals_casual", "rentals_registered")),
+        "timestamp",
+        "regression",
     ),
     "gas_sensor_drift": (Roles("gas", time="batch"), "batch", "multiclass"),
     "heart_disease_4_sites": (Roles("disease", drop=("severity",)), None, "binary"),
     "clinc150_intents": (Roles("intent", time="domain_order"), "domain_order", "multiclass"),
     "traffic_signs_gtsrb": (Roles("sign_class", entity="track", drop=("png", "frame")), "condition", "multiclass"),
     "movielens_small": (Roles("rating", time="rated_at", entity="user_id"), "rated_at", "regression"),
-}  # fmt: skip
+}
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the real streams are not here (EVERMODEL_DATA)")
 
 
@@ -48,32 +50,44 @@ def test_drift_is_no_change_of_unit(name: str) -> None:
         blocks = [rows[a:b] for a, b in pairwise(cuts)]
     contracts = [learn_contract(b.lazy(), roles) for b in blocks]
     for i, j in permutations(range(len(blocks)), 2):
-        found = difference(contracts[i], blocks[j].lazy(), labelled=False)
-        assert [d.text for d in found.refused() if d.kind == "unit"] == []
+        found = compare_with_contract(contracts[i], blocks[j].lazy(), labelled=False)
+        assert [d.text for d in found.list_refused() if d.kind == "unit"] == []
 
 
 @pytest.mark.parametrize(
     ("column", "factor", "shift"),
-    [("height", 2.54, 0), ("height", 0.01, 0), ("age", 12, 0), ("price", 1000, 0), ("price", 0.001, 0),
-     ("z", 1000, 0), ("temperature", 1.8, 32), ("temperature", 1, 273.15)],
-)  # fmt: skip
+    [
+        ("height", 2.54, 0),
+        ("height", 0.01, 0),
+        ("age", 12, 0),
+        ("price", 1000, 0),
+        ("price", 0.001, 0),
+        ("z", 1000, 0),
+        ("temperature", 1.8, 32),
+        ("temperature", 1, 273.15),
+    ],
+)
 def test_a_change_of_unit_is_refused(column: str, factor: float, shift: float) -> None:
     rng = np.random.default_rng(1)
 
     def made(n: int) -> pl.DataFrame:
         return pl.DataFrame(
             {
-                "height": rng.normal(170, 10, n), "age": rng.gamma(9, 5, n), "price": rng.lognormal(3, 1, n),
-                "z": rng.normal(size=n), "temperature": rng.normal(15, 8, n), "y": rng.integers(0, 2, n),
+                "height": rng.normal(170, 10, n),
+                "age": rng.gamma(9, 5, n),
+                "price": rng.lognormal(3, 1, n),
+                "z": rng.normal(size=n),
+                "temperature": rng.normal(15, 8, n),
+                "y": rng.integers(0, 2, n),
             }
-        )  # fmt: skip
+        )
 
     contract = learn_contract(made(2000).lazy(), Roles("y"))
     new = made(2000)
-    assert difference(contract, new.lazy()).refused() == ()
-    found = difference(contract, new.with_columns(pl.col(column) * factor + shift).lazy())
-    assert [(d.kind, d.column) for d in found.refused()] == [("unit", column)]
-    assert found.refused(accept={f"unit:{column}"}) == ()
+    assert compare_with_contract(contract, new.lazy()).list_refused() == ()
+    found = compare_with_contract(contract, new.with_columns(pl.col(column) * factor + shift).lazy())
+    assert [(d.kind, d.column) for d in found.list_refused()] == [("unit", column)]
+    assert found.list_refused(accept={f"unit:{column}"}) == ()
 
 
 def test_names_and_spellings_migrate_exactly() -> None:
@@ -82,7 +96,7 @@ def test_names_and_spellings_migrate_exactly() -> None:
     new = pl.DataFrame(
         {"job": ["cook", "Smith", "baker", "cook"], "Age ": ["1", " 2", "3", "4"], "y": ["n", "p", "q", "n"], "z": 1}
     )
-    found = difference(contract, new.lazy())
+    found = compare_with_contract(contract, new.lazy())
     assert [(d.kind, d.column, d.action) for d in found.found] == [
         ("renamed", "age", "migrate"),
         ("new", "z", "note"),
@@ -95,6 +109,6 @@ def test_names_and_spellings_migrate_exactly() -> None:
     assert found.contract.column("job").categories == ("Cook", "Smith", "baker")
     assert found.contract.classes == ("n", "p", "q")
     assert found.contract.task == "multiclass"
-    migrated = collect(found.migrated(new.lazy()))
+    migrated = collect(found.migrate(new.lazy()))
     assert migrated["job"].to_list() == ["Cook", "Smith", "baker", "Cook"]
     assert "age" in migrated.columns

@@ -24,14 +24,24 @@ def dense(name: str, units: int, activation: str, **more: Any) -> CLASS:
         "module": "keras.layers",
         "class_name": "Dense",
         "config": {
-            "name": name, "trainable": True, "dtype": "float32", **more, "units": units, "activation": activation,
-            "use_bias": True, "kernel_initializer": built_in("GlorotUniform", "initializers", seed=None),
-            "bias_initializer": built_in("Zeros", "initializers"), "kernel_regularizer": None,
-            "bias_regularizer": None, "activity_regularizer": None, "kernel_constraint": None, "bias_constraint": None,
+            "name": name,
+            "trainable": True,
+            "dtype": "float32",
+            **more,
+            "units": units,
+            "activation": activation,
+            "use_bias": True,
+            "kernel_initializer": built_in("GlorotUniform", "initializers", seed=None),
+            "bias_initializer": built_in("Zeros", "initializers"),
+            "kernel_regularizer": None,
+            "bias_regularizer": None,
+            "activity_regularizer": None,
+            "kernel_constraint": None,
+            "bias_constraint": None,
         },
         "registered_name": None,
         "build_config": {"input_shape": [None, 4]},
-    }  # fmt: skip
+    }
 
 
 def batch_normalization(name: str) -> CLASS:
@@ -39,15 +49,25 @@ def batch_normalization(name: str) -> CLASS:
         "module": "keras.layers",
         "class_name": "BatchNormalization",
         "config": {
-            "name": name, "trainable": True, "dtype": "float32", "axis": [1], "momentum": 0.99, "epsilon": 0.001,
-            "center": True, "scale": True, "beta_initializer": built_in("Zeros", "initializers"),
+            "name": name,
+            "trainable": True,
+            "dtype": "float32",
+            "axis": [1],
+            "momentum": 0.99,
+            "epsilon": 0.001,
+            "center": True,
+            "scale": True,
+            "beta_initializer": built_in("Zeros", "initializers"),
             "gamma_initializer": built_in("Ones", "initializers"),
             "moving_mean_initializer": built_in("Zeros", "initializers"),
-            "moving_variance_initializer": built_in("Ones", "initializers"), "beta_regularizer": None,
-            "gamma_regularizer": None, "beta_constraint": None, "gamma_constraint": None,
+            "moving_variance_initializer": built_in("Ones", "initializers"),
+            "beta_regularizer": None,
+            "gamma_regularizer": None,
+            "beta_constraint": None,
+            "gamma_constraint": None,
         },
         "registered_name": None,
-    }  # fmt: skip
+    }
 
 
 def lstm(name: str, units: int) -> CLASS:
@@ -55,18 +75,36 @@ def lstm(name: str, units: int) -> CLASS:
         "module": "keras.layers",
         "class_name": "LSTM",
         "config": {
-            "name": name, "trainable": True, "dtype": "float32", "return_sequences": False, "return_state": False,
-            "go_backwards": False, "stateful": False, "unroll": False, "time_major": False, "units": units,
-            "activation": "tanh", "recurrent_activation": "sigmoid", "use_bias": True,
+            "name": name,
+            "trainable": True,
+            "dtype": "float32",
+            "return_sequences": False,
+            "return_state": False,
+            "go_backwards": False,
+            "stateful": False,
+            "unroll": False,
+            "time_major": False,
+            "units": units,
+            "activation": "tanh",
+            "recurrent_activation": "sigmoid",
+            "use_bias": True,
             "kernel_initializer": built_in("GlorotUniform", "initializers", seed=None),
             "recurrent_initializer": built_in("Orthogonal", "initializers", gain=1.0, seed=None),
-            "bias_initializer": built_in("Zeros", "initializers"), "unit_forget_bias": True,
-            "kernel_regularizer": None, "recurrent_regularizer": None, "bias_regularizer": None,
-            "activity_regularizer": None, "kernel_constraint": None, "recurrent_constraint": None,
-            "bias_constraint": None, "dropout": 0.0, "recurrent_dropout": 0.0, "implementation": 2,
+            "bias_initializer": built_in("Zeros", "initializers"),
+            "unit_forget_bias": True,
+            "kernel_regularizer": None,
+            "recurrent_regularizer": None,
+            "bias_regularizer": None,
+            "activity_regularizer": None,
+            "kernel_constraint": None,
+            "recurrent_constraint": None,
+            "bias_constraint": None,
+            "dropout": 0.0,
+            "recurrent_dropout": 0.0,
+            "implementation": 2,
         },
         "registered_name": None,
-    }  # fmt: skip
+    }
 
 
 def depthwise(name: str) -> CLASS:
@@ -74,15 +112,28 @@ def depthwise(name: str) -> CLASS:
         "module": "keras.layers",
         "class_name": "DepthwiseConv2D",
         "config": {
-            "name": name, "trainable": True, "dtype": "float32", "kernel_size": [3, 3], "strides": [1, 1],
-            "padding": "valid", "data_format": "channels_last", "dilation_rate": [1, 1], "groups": 1,
-            "activation": "relu", "use_bias": True, "bias_initializer": built_in("Zeros", "initializers"),
-            "bias_regularizer": None, "activity_regularizer": None, "bias_constraint": None, "depth_multiplier": 2,
+            "name": name,
+            "trainable": True,
+            "dtype": "float32",
+            "kernel_size": [3, 3],
+            "strides": [1, 1],
+            "padding": "valid",
+            "data_format": "channels_last",
+            "dilation_rate": [1, 1],
+            "groups": 1,
+            "activation": "relu",
+            "use_bias": True,
+            "bias_initializer": built_in("Zeros", "initializers"),
+            "bias_regularizer": None,
+            "activity_regularizer": None,
+            "bias_constraint": None,
+            "depth_multiplier": 2,
             "depthwise_initializer": built_in("GlorotUniform", "initializers", seed=None),
-            "depthwise_regularizer": None, "depthwise_constraint": None,
+            "depthwise_regularizer": None,
+            "depthwise_constraint": None,
         },
         "registered_name": None,
-    }  # fmt: skip
+    }
 
 
 def flatten(name: str) -> CLASS:
@@ -112,18 +163,37 @@ def functional(layers: list[CLASS], shape: list[int | None]) -> CLASS:
 def training_config(learning_rate: float) -> CLASS:
     return {
         "loss": "binary_crossentropy",
-        "metrics": [[{"class_name": "MeanMetricWrapper",
-                      "config": {"name": "accuracy", "dtype": "float32", "fn": "binary_accuracy"}}]],
+        "metrics": [
+            [
+                {
+                    "class_name": "MeanMetricWrapper",
+                    "config": {"name": "accuracy", "dtype": "float32", "fn": "binary_accuracy"},
+                }
+            ]
+        ],
         "weighted_metrics": None,
         "loss_weights": None,
         "optimizer_config": {
             "class_name": "Custom>Adam",
-            "config": {"name": "Adam", "weight_decay": None, "clipnorm": None, "global_clipnorm": None,
-                       "clipvalue": None, "use_ema": False, "ema_momentum": 0.99, "ema_overwrite_frequency": None,
-                       "jit_compile": True, "is_legacy_optimizer": False, "learning_rate": learning_rate,
-                       "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-07, "amsgrad": False},
+            "config": {
+                "name": "Adam",
+                "weight_decay": None,
+                "clipnorm": None,
+                "global_clipnorm": None,
+                "clipvalue": None,
+                "use_ema": False,
+                "ema_momentum": 0.99,
+                "ema_overwrite_frequency": None,
+                "jit_compile": True,
+                "is_legacy_optimizer": False,
+                "learning_rate": learning_rate,
+                "beta_1": 0.9,
+                "beta_2": 0.999,
+                "epsilon": 1e-07,
+                "amsgrad": False,
+            },
         },
-    }  # fmt: skip
+    }
 
 
 def write(path: Path, config: CLASS, model: Any, *, legacy_optimizer: bool = False) -> None:

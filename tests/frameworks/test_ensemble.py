@@ -11,28 +11,31 @@ import numpy as np
 import polars as pl
 import pytest
 
-from evermodel.core.contract import Column, Contract
-from evermodel.core.ensemble import BEFORE, DEPLOYED, Ensemble, beside, ensemble, newest
+from evermodel.core.data.contract import Column, Contract
+from evermodel.core.data.table import Table
 from evermodel.core.errors import BadModel, BadSetting, Damaged, NotFound
-from evermodel.core.model import Model
-from evermodel.core.output import Output
-from evermodel.core.table import Roles, Table
-from evermodel.core.training import Training
-from evermodel.core.transform import Feature, Transform
-from evermodel.frameworks import ensemble as plug
-from evermodel.loop.use import write_model
+from evermodel.core.model.ensemble import BEFORE, DEPLOYED, Ensemble, add_former_model, average_models, newest_member
+from evermodel.core.model.model import Model
+from evermodel.core.model.output import Output
+from evermodel.core.model.training import Training
+from evermodel.core.model.transform import Feature, Transform
+from evermodel.core.records.column_roles import Roles
+from evermodel.plugins.frameworks import ensemble as plugin
+from evermodel.registry.model_export import write_model
 
 keras = pytest.importorskip("keras")
-from evermodel.frameworks import keras as networks  # noqa: E402
+from evermodel.plugins.frameworks import keras as networks  # noqa: E402
 
 NAMES = ("a", "b", "kind")
 TASKS = {"binary": (0, 1), "multiclass": ("x", "y", "z"), "regression": ()}
-FRAME = pl.DataFrame({
-    "a": np.random.default_rng(0).normal(size=200) * 30 + 7,
-    "b": [None if i % 9 == 0 else float(i) for i in range(200)],
-    "kind": ["red", "green", "blue", "grey"] * 50,
-    "y": np.arange(200) % 2,
-})  # fmt: skip
+FRAME = pl.DataFrame(
+    {
+        "a": np.random.default_rng(0).normal(size=200) * 30 + 7,
+        "b": [None if i % 9 == 0 else float(i) for i in range(200)],
+        "kind": ["red", "green", "blue", "grey"] * 50,
+        "y": np.arange(200) % 2,
+    }
+)
 
 
 def contract(task: str = "binary") -> Contract:
@@ -76,12 +79,12 @@ def three(task: str = "binary", **kw: Any) -> Model:
     if task == "regression":
         given = [{"scale": 3.0, "shift": (5.0,)}, {}, {"scale": 40.0, "shift": (-100.0,)}]
     members = {name: network(task, i, **kw, **given[i]) for i, name in enumerate(("recent", "replay", "new"))}
-    return ensemble(contract(task), members)
+    return average_models(contract(task), members)
 
 
 def linear(seed: int) -> Model:
     sklearn = pytest.importorskip("sklearn.linear_model")
-    from evermodel.frameworks import sklearn as plug_sklearn
+    from evermodel.plugins.frameworks import sklearn as plug_sklearn
 
     x = np.random.default_rng(seed).normal(size=(60, 1))
     fitted = sklearn.LogisticRegression().fit(x, (x[:, 0] + seed > 0).astype(int))
@@ -101,25 +104,25 @@ def test_log_odds_are_averaged(task: str, head: str) -> None:
 def test_what_stands_beside_has_its_share_of_the_answer_and_the_oldest_leave() -> None:
     first, second, third, fourth = (network(seed=i, threshold=0.1 * (i + 1)) for i in range(4))
     second = dataclasses.replace(second, output=dataclasses.replace(second.output, offset=0.7))
-    both = beside(second, first, 0.5, BEFORE)
+    both = add_former_model(second, first, 0.5, BEFORE)
     assert both.obj.shares == (0.5, 0.5) and both.output.threshold == 0.2 and both.output.offset == 0.7
     odds = [np.log(m.predict(FRAME)[:, 1] / m.predict(FRAME)[:, 0]) for m in both.obj.members]
     got = both.predict(FRAME)
     np.testing.assert_allclose(np.log(got[:, 1] / got[:, 0]), np.mean(odds, axis=0) + 0.7, atol=2e-5)
-    assert newest(both).obj is second.obj and newest(both).output.offset == 0.0
+    assert newest_member(both).obj is second.obj and newest_member(both).output.offset == 0.0
     threshold = dataclasses.replace(both.output, threshold=0.6)
-    assert newest(dataclasses.replace(both, output=threshold)).output.threshold == 0.6
-    more = beside(third, both, 0.5, BEFORE)
+    assert newest_member(dataclasses.replace(both, output=threshold)).output.threshold == 0.6
+    more = add_former_model(third, both, 0.5, BEFORE)
     assert more.obj.shares == (0.5, 0.25, 0.25) and more.obj.roles == ("recent", "before_1", "before_2")
     assert [m.obj for m in more.obj.members] == [third.obj, second.obj, first.obj]
-    most = beside(fourth, more, 0.5, BEFORE)
+    most = add_former_model(fourth, more, 0.5, BEFORE)
     assert [m.obj for m in most.obj.members] == [fourth.obj, third.obj, second.obj]
     np.testing.assert_allclose(most.obj.shares, [1 / 2, 1 / 3, 1 / 6])
     blended = three()
-    with_old = beside(blended, fourth, 0.25, DEPLOYED)
+    with_old = add_former_model(blended, fourth, 0.25, DEPLOYED)
     assert with_old.obj.roles == ("recent", "replay", "new", "deployed") and with_old.obj.shares == (0.25,) * 4
-    assert newest(with_old) is with_old and newest(blended) is blended and newest(first) is first
-    assert newest(beside(second, first, 0.25, DEPLOYED)).obj is second.obj
+    assert newest_member(with_old) is with_old and newest_member(blended) is blended and newest_member(first) is first
+    assert newest_member(add_former_model(second, first, 0.25, DEPLOYED)).obj is second.obj
 
 
 def test_log_odds_stay_true_where_probabilities_have_no_digits_left() -> None:
@@ -127,7 +130,7 @@ def test_log_odds_stay_true_where_probabilities_have_no_digits_left() -> None:
     for member, odds in ((sure, 40.0), (doubt, -39.0)):
         kernel = np.zeros_like(member.obj.layers[-1].get_weights()[0])
         member.obj.layers[-1].set_weights([kernel, np.array([odds], np.float32)])
-    both = ensemble(contract(), {"sure": sure, "doubt": doubt})
+    both = average_models(contract(), {"sure": sure, "doubt": doubt})
     np.testing.assert_allclose(both.predict(FRAME)[:, 1], 1 / (1 + np.exp(-0.5)), atol=1e-6)
 
 
@@ -139,13 +142,13 @@ def test_one_network_predicts_the_same_in_plain_keras_and_trains_on(task: str, s
     made = dataclasses.replace(made, output=dataclasses.replace(made.output, threshold=0.3, **corrected))
     files = write_model(made, tmp_path / f"model{suffix}")
     assert files[0].suffix == suffix and files[1].name == "model.transform.json"
-    one = plug.exported(made)
+    one = plugin.export_model(made)
     assert task == "regression" or one.output.threshold == 0.3
     net, x = keras.models.load_model(files[0]), one.transform(FRAME)
     wanted = made.predict(FRAME)
     size = 1e-5 * max(1.0, float(np.abs(wanted).max()))
     np.testing.assert_allclose(one.output(net.predict(x, verbose=0)), wanted, atol=size)
-    np.testing.assert_allclose(one.output(networks.predict(networks.read(files[0]), x)), wanted, atol=size)
+    np.testing.assert_allclose(one.output(networks.predict(networks.read_file(files[0]), x)), wanted, atol=size)
     before = net.get_weights()
     net.fit(x, np.zeros(200), epochs=1, verbose=0)
     changed = [not np.array_equal(a, b) for a, b in zip(before, net.get_weights(), strict=True)]
@@ -157,48 +160,50 @@ def test_networks_that_fill_missing_values_differently_go_only_into_a_folder(tmp
     with pytest.raises(BadModel, match="fill"):
         write_model(made, tmp_path / "model.h5")
     assert write_model(made, tmp_path / "folder")
-    np.testing.assert_array_equal(plug.predict(plug.load(tmp_path / "folder"), FRAME), plug.predict(made.obj, FRAME))
+    np.testing.assert_array_equal(
+        plugin.predict(plugin.load(tmp_path / "folder"), FRAME), plugin.predict(made.obj, FRAME)
+    )
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_folder_gives_back_the_same_bits(task: str, tmp_path: Path) -> None:
     made = three(task)
-    plug.save(made.obj, tmp_path)
-    again = plug.load(tmp_path)
+    plugin.save(made.obj, tmp_path)
+    again = plugin.load(tmp_path)
     assert (again.roles, again.shares, again.space) == (made.obj.roles, made.obj.shares, made.obj.space)
-    np.testing.assert_array_equal(plug.predict(again, FRAME), plug.predict(made.obj, FRAME))
+    np.testing.assert_array_equal(plugin.predict(again, FRAME), plugin.predict(made.obj, FRAME))
 
 
 def test_members_of_several_frameworks_and_what_they_cannot(tmp_path: Path) -> None:
-    mixed = ensemble(contract(), {"net": network(), "line": linear(1)})
+    mixed = average_models(contract(), {"net": network(), "line": linear(1)})
     mean = np.mean([np.log(m.predict(FRAME)) for m in mixed.obj.members], axis=0)
     np.testing.assert_allclose(mixed.predict(FRAME), np.exp(mean) / np.exp(mean).sum(1, keepdims=True), atol=2e-6)
-    plug.save(mixed.obj, tmp_path)
-    np.testing.assert_array_equal(plug.predict(plug.load(tmp_path), FRAME), plug.predict(mixed.obj, FRAME))
-    assert not mixed.needs.network and three().needs.network
+    plugin.save(mixed.obj, tmp_path)
+    np.testing.assert_array_equal(plugin.predict(plugin.load(tmp_path), FRAME), plugin.predict(mixed.obj, FRAME))
+    assert not mixed.signature.network and three().signature.network
     with pytest.raises(BadModel, match=r"keras, sklearn"):
-        plug.exported(mixed)
+        plugin.export_model(mixed)
     with pytest.raises(BadSetting):
-        plug.write(mixed.obj, tmp_path / "model.h5")
+        plugin.write_file(mixed.obj, tmp_path / "model.h5")
 
 
-@pytest.mark.parametrize("fresh", [True, False])
-def test_fit_trains_every_member_and_leaves_the_given_ones_alone(fresh: bool) -> None:
+@pytest.mark.parametrize("from_scratch", [True, False])
+def test_fit_trains_every_member_and_leaves_the_given_ones_alone(from_scratch: bool) -> None:
     made, before = three(), three()
     rows = Table(FRAME, Roles(target="y"))
-    grown = made.fitted(rows, Training(epochs=1), fresh=fresh)
+    grown = made.fit(rows, Training(epochs=1), from_scratch=from_scratch)
     for old, new, was in zip(made.obj.members, grown.obj.members, before.obj.members, strict=True):
         assert not np.array_equal(old.obj.get_weights()[0], new.obj.get_weights()[0])
         assert np.array_equal(old.obj.get_weights()[0], was.obj.get_weights()[0])
-        assert (old.transform != new.transform) == fresh
+        assert (old.transform != new.transform) == from_scratch
 
 
 def test_a_new_class_widens_every_network() -> None:
     made = three("multiclass")
-    wider = plug.widened(made.obj, inputs=3, outputs=4)
-    p = plug.predict(wider, FRAME)
-    assert p.shape == (200, 4) and plug.needs(wider).outputs == 4
-    np.testing.assert_allclose(p[:, :3], plug.predict(made.obj, FRAME), atol=1e-5)
+    wider = plugin.widen(made.obj, inputs=3, outputs=4)
+    p = plugin.predict(wider, FRAME)
+    assert p.shape == (200, 4) and plugin.read_signature(wider).outputs == 4
+    np.testing.assert_allclose(p[:, :3], plugin.predict(made.obj, FRAME), atol=1e-5)
 
 
 @pytest.mark.parametrize("fault", ["none", "roles", "shares", "negative", "nested", "tasks", "space"])
@@ -222,16 +227,16 @@ def test_bad_members_are_refused(fault: str) -> None:
 
 
 def test_a_broken_folder_is_said_to_be_broken(tmp_path: Path) -> None:
-    plug.save(three().obj, tmp_path / "a" if (tmp_path / "a").mkdir() is None else tmp_path)
+    plugin.save(three().obj, tmp_path / "a" if (tmp_path / "a").mkdir() is None else tmp_path)
     listed = tmp_path / "a" / "ensemble.json"
     text = listed.read_text()
     listed.write_text(text.replace('"keras"', '"../keras"'))
     with pytest.raises(NotFound):
-        plug.load(tmp_path / "a")
+        plugin.load(tmp_path / "a")
     for broken in ("{", "[]", "{}", text.replace('"shares"', '"share"')):
         listed.write_text(broken)
         with pytest.raises(Damaged):
-            plug.load(tmp_path / "a")
+            plugin.load(tmp_path / "a")
     shutil.rmtree(tmp_path / "a")
     with pytest.raises(Damaged):
-        plug.load(tmp_path / "a")
+        plugin.load(tmp_path / "a")

@@ -19,7 +19,7 @@ from keras import layers
 from keras_attack_files import Change, altered, good
 
 from evermodel.core.errors import BadModel, Unsafe
-from evermodel.frameworks import keras as plug
+from evermodel.plugins.frameworks import keras as plugin
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_the_canary_sings_when_the_file_is_trusted(tmp_path: Path, canary: Path,
     """The attack is a real one: Keras's own loader, told to trust, does run the code."""
     nested("plain", touching(canary)).save(tmp_path / f"evil{suffix}")
     canary.unlink(missing_ok=True)
-    plug.read(tmp_path / f"evil{suffix}", trust=True).predict(np.zeros((1, 2, 3)), verbose=0)
+    plugin.read_file(tmp_path / f"evil{suffix}", trust=True).predict(np.zeros((1, 2, 3)), verbose=0)
     assert canary.exists()
 
 
@@ -56,7 +56,7 @@ def test_a_lambda_is_refused_wherever_it_hides(tmp_path: Path, canary: Path, kin
     nested(kind, touching(canary)).save(tmp_path / f"evil{suffix}")
     canary.unlink(missing_ok=True)
     with pytest.raises(Unsafe, match="Lambda") as caught:
-        plug.read(tmp_path / f"evil{suffix}")
+        plugin.read_file(tmp_path / f"evil{suffix}")
     assert "trust" in caught.value.hint
     assert not canary.exists()
 
@@ -69,7 +69,7 @@ def test_a_lambda_inside_bidirectional_is_refused(tmp_path: Path) -> None:
 
     for suffix in (".h5", ".keras"):
         with pytest.raises(Unsafe, match="Lambda"):
-            plug.read(altered(tmp_path, hide, suffix))
+            plugin.read_file(altered(tmp_path, hide, suffix))
 
 
 def layer(**entry: Any) -> Change:
@@ -129,7 +129,7 @@ STRUCTURES: dict[str, Change] = {
 @pytest.mark.parametrize("change", STRUCTURES.values(), ids=STRUCTURES.keys())
 def test_a_structure_that_names_anything_foreign_is_refused(tmp_path: Path, change: Change, suffix: str) -> None:
     with pytest.raises(Unsafe) as caught:
-        plug.read(altered(tmp_path, change, suffix))
+        plugin.read_file(altered(tmp_path, change, suffix))
     assert caught.value.hint
 
 
@@ -152,7 +152,7 @@ BROKEN: dict[str, Change] = {
 @pytest.mark.parametrize("change", BROKEN.values(), ids=BROKEN.keys())
 def test_a_broken_structure_is_refused(tmp_path: Path, change: Change, suffix: str) -> None:
     with pytest.raises(BadModel) as caught:
-        plug.read(altered(tmp_path, change, suffix))
+        plugin.read_file(altered(tmp_path, change, suffix))
     assert caught.value.hint
 
 
@@ -164,15 +164,15 @@ def test_a_hostile_loss_is_refused_and_a_custom_one_left_out(tmp_path: Path, can
         return altered(tmp_path, change, ".keras")
 
     with pytest.raises(Unsafe):
-        plug.read(with_loss("os", "system"))
+        plugin.read_file(with_loss("os", "system"))
     with pytest.warns(UserWarning, match="without its training settings"):
-        assert not plug.read(with_loss("my_project.losses", "focal")).compiled
+        assert not plugin.read_file(with_loss("my_project.losses", "focal")).compiled
 
 
 def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     for suffix in (".h5", ".keras"):
         with pytest.raises(BadModel):
-            plug.read(altered(tmp_path, setting("units", 5), suffix))
+            plugin.read_file(altered(tmp_path, setting("units", 5), suffix))
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
@@ -188,7 +188,7 @@ def test_bits_flipped_anywhere_never_end_in_a_crash(tmp_path: Path, suffix: str)
         path = tmp_path / f"broken{trial}{suffix}"
         path.write_bytes(bytes(broken))
         try:
-            plug.read(path)
+            plugin.read_file(path)
             outcomes.add("read")
         except BadModel:
             outcomes.add("refused")
@@ -203,5 +203,5 @@ def test_a_refused_giant_leaves_nothing_behind(tmp_path: Path, suffix: str) -> N
     path = altered(tmp_path, setting("units", 10**11), suffix)
     before = list(global_state.get_global_attribute("uninitialized_variables") or [])
     with pytest.raises(BadModel, match="asks for"):
-        plug.read(path)
+        plugin.read_file(path)
     assert list(global_state.get_global_attribute("uninitialized_variables") or []) == before

@@ -18,7 +18,7 @@ import h5py
 from keras_attack_files import good, zipped
 
 from evermodel.core.errors import Unsafe
-from evermodel.frameworks import keras as plug
+from evermodel.plugins.frameworks import keras as plugin
 
 ZIPS: dict[str, Callable[[dict[str, bytes]], None]] = {
     "a name that climbs": lambda members: members.update({"../evil.py": b"x"}),
@@ -32,7 +32,7 @@ ZIPS: dict[str, Callable[[dict[str, bytes]], None]] = {
 def test_an_archive_with_other_members_is_refused(tmp_path: Path, change: Any) -> None:
     before = set(tmp_path.parent.iterdir())
     with pytest.raises(Unsafe):
-        plug.read(zipped(tmp_path, good(tmp_path / "good.keras"), change))
+        plugin.read_file(zipped(tmp_path, good(tmp_path / "good.keras"), change))
     assert set(tmp_path.parent.iterdir()) == before
 
 
@@ -43,11 +43,11 @@ def test_a_symbolic_link_and_a_doubled_member_are_refused(tmp_path: Path) -> Non
     with zipfile.ZipFile(tmp_path / "link.keras", "w") as archive:
         archive.writestr(link, "/etc/passwd")
     with pytest.raises(Unsafe, match="leads out"):
-        plug.read(tmp_path / "link.keras")
+        plugin.read_file(tmp_path / "link.keras")
     with zipfile.ZipFile(tmp_path / "good.keras", "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("config.json", "{}")
     with pytest.raises(Unsafe, match="twice"):
-        plug.read(tmp_path / "good.keras")
+        plugin.read_file(tmp_path / "good.keras")
 
 
 @pytest.mark.parametrize("member", ["config.json", "model.weights.h5"])
@@ -56,7 +56,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, member: str
         archive.writestr("metadata.json", "{}")
         archive.writestr(member, b"0" * (64 << 20))
     with pytest.raises(Unsafe, match="unpacks"):
-        plug.read(tmp_path / "bomb.keras")
+        plugin.read_file(tmp_path / "bomb.keras")
 
 
 def external_link(file: Any, at: Path) -> None:
@@ -122,4 +122,4 @@ def test_hdf5_that_is_not_just_its_own_numbers_is_refused(tmp_path: Path, attack
 
         source = zipped(tmp_path, source, change)
     with pytest.raises(Unsafe):
-        plug.read(source)
+        plugin.read_file(source)

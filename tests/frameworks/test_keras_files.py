@@ -19,8 +19,9 @@ import keras_two_files as two
 from keras import layers
 
 from evermodel.core.errors import BadModel, BadSetting, NotFound, Unsafe
-from evermodel.core.training import Training
-from evermodel.frameworks import keras as plug
+from evermodel.core.model.training import Training
+from evermodel.core.plugins import Confidence
+from evermodel.plugins.frameworks import keras as plugin
 
 ROWS = 96
 TRAINING = Training(epochs=2, classes=(0, 1), seed=3)
@@ -101,13 +102,13 @@ def test_a_file_is_adopted_trained_and_handed_back(tmp_path: Path, make: Any, wr
     made, old, shape = make()
     x, y = rows(shape)
     path = write(tmp_path, made, old, shape)
-    assert plug.opens(path)
-    model = plug.read(path)
-    assert plug.owns(model)
+    assert plugin.recognize(path) is Confidence.CERTAIN
+    model = plugin.read_file(path)
+    assert plugin.is_model(model)
     assert np.abs(plain(made, x) - plain(model, x)).max() == 0
-    grown = plug.fit(model, x, y, TRAINING, fresh=False)
-    for suffix in plug.suffixes():
-        plug.write(grown, tmp_path / f"back{suffix}")
+    grown = plugin.fit(model, x, y, TRAINING, from_scratch=False)
+    for suffix in plugin.suffixes():
+        plugin.write_file(grown, tmp_path / f"back{suffix}")
         theirs = keras.models.load_model(tmp_path / f"back{suffix}")
         assert np.abs(plain(theirs, x) - plain(grown, x)).max() == 0
         theirs.fit(x, y, epochs=1, verbose=0)  # plain Keras can go on from what we wrote
@@ -118,17 +119,17 @@ def test_a_file_is_adopted_trained_and_handed_back(tmp_path: Path, make: Any, wr
 def test_resuming_equals_an_uninterrupted_run(tmp_path: Path, make: Any, write: Writer) -> None:
     made, old, shape = make()
     x, y = rows(shape)
-    resumed = plug.read(write(tmp_path, made, old, shape))
+    resumed = plugin.read_file(write(tmp_path, made, old, shape))
     for model in (made, resumed):
         model.fit(x, y, epochs=2, verbose=0, shuffle=False)
     assert max(np.abs(a - b).max() for a, b in zip(made.get_weights(), resumed.get_weights(), strict=True)) == 0
 
 
-@pytest.mark.parametrize("suffix", plug.suffixes())
+@pytest.mark.parametrize("suffix", plugin.suffixes())
 def test_what_we_write_keeps_the_optimizers_memory_for_us(tmp_path: Path, suffix: str) -> None:
     made, _, _ = tabular()
-    plug.write(made, tmp_path / f"m{suffix}")
-    again = plug.read(tmp_path / f"m{suffix}")
+    plugin.write_file(made, tmp_path / f"m{suffix}")
+    again = plugin.read_file(tmp_path / f"m{suffix}")
     pairs = list(zip(made.optimizer.variables, again.optimizer.variables, strict=True))
     assert len(pairs) > 4
     assert all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in pairs)
@@ -136,8 +137,8 @@ def test_what_we_write_keeps_the_optimizers_memory_for_us(tmp_path: Path, suffix
 
 def test_writing_h5_leaves_the_live_model_able_to_write_keras(tmp_path: Path) -> None:
     made, _, _ = tabular()
-    plug.write(made, tmp_path / "first.h5")
-    plug.write(made, tmp_path / "then.keras")
+    plugin.write_file(made, tmp_path / "first.h5")
+    plugin.write_file(made, tmp_path / "then.keras")
     with zipfile.ZipFile(tmp_path / "then.keras") as archive:
         (tmp_path / "w.h5").write_bytes(archive.read("model.weights.h5"))
     import h5py
@@ -150,9 +151,9 @@ def test_writing_h5_leaves_the_live_model_able_to_write_keras(tmp_path: Path) ->
 def test_saved_and_loaded_is_the_same_to_the_bit(tmp_path: Path, make: Any) -> None:
     made, _, shape = make()
     x, _ = rows(shape)
-    plug.save(made, tmp_path)
-    again = plug.load(tmp_path)
-    assert np.array_equal(plug.predict(made, x), plug.predict(again, x))
+    plugin.save(made, tmp_path)
+    again = plugin.load(tmp_path)
+    assert np.array_equal(plugin.predict(made, x), plugin.predict(again, x))
     assert all(
         np.array_equal(np.asarray(a), np.asarray(b))
         for a, b in zip(made.optimizer.variables, again.optimizer.variables, strict=True)
@@ -169,10 +170,10 @@ def test_nested_shared_and_arithmetic_models_are_read(tmp_path: Path) -> None:
     made = keras.Model(given, layers.Dense(3, activation="softmax")(joined))
     made.compile("rmsprop", "sparse_categorical_crossentropy", metrics=["accuracy"])
     x = np.random.default_rng(0).normal(size=(20, 12)).astype("float32")
-    plug.save(made, tmp_path)
-    assert np.array_equal(plug.predict(plug.load(tmp_path), x), plug.predict(made, x))
-    grown = plug.fit(made, x, np.arange(20) % 3, Training(epochs=1, classes=(0, 1, 2)), fresh=False)
-    assert not np.array_equal(plug.predict(grown, x), plug.predict(made, x))
+    plugin.save(made, tmp_path)
+    assert np.array_equal(plugin.predict(plugin.load(tmp_path), x), plugin.predict(made, x))
+    grown = plugin.fit(made, x, np.arange(20) % 3, Training(epochs=1, classes=(0, 1, 2)), from_scratch=False)
+    assert not np.array_equal(plugin.predict(grown, x), plugin.predict(made, x))
 
 
 def test_an_unknown_loss_is_left_out_with_a_warning(tmp_path: Path) -> None:
@@ -180,19 +181,19 @@ def test_an_unknown_loss_is_left_out_with_a_warning(tmp_path: Path) -> None:
     made.compile("adam", "a_loss_of_my_own")
     made.save(tmp_path / "m.keras")
     with pytest.warns(UserWarning, match="without its training settings"):
-        model = plug.read(tmp_path / "m.keras")
+        model = plugin.read_file(tmp_path / "m.keras")
     assert not model.compiled
 
 
-@pytest.mark.parametrize("suffix", plug.suffixes())
+@pytest.mark.parametrize("suffix", plugin.suffixes())
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
 def test_a_truncated_file_is_refused_with_a_hint(tmp_path: Path, suffix: str, share: float) -> None:
     made, _, _ = tabular()
     whole = tmp_path / f"m{suffix}"
-    plug.write(made, whole)
+    plugin.write_file(made, whole)
     whole.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * share)])
     with pytest.raises(BadModel) as caught:
-        plug.read(whole)
+        plugin.read_file(whole)
     assert caught.value.hint
 
 
@@ -200,31 +201,31 @@ def test_a_pickle_a_text_and_a_missing_file_are_told_apart(tmp_path: Path) -> No
     (tmp_path / "pickle.h5").write_bytes(b"\x80\x05]\x94.")
     (tmp_path / "text.h5").write_text("model")
     with pytest.raises(BadModel, match="pickle"):
-        plug.read(tmp_path / "pickle.h5")
+        plugin.read_file(tmp_path / "pickle.h5")
     with pytest.raises(BadModel, match="neither"):
-        plug.read(tmp_path / "text.h5")
+        plugin.read_file(tmp_path / "text.h5")
     with pytest.raises(NotFound):
-        plug.read(tmp_path / "none.h5")
-    assert not plug.opens(tmp_path / "pickle.h5")
+        plugin.read_file(tmp_path / "none.h5")
+    assert plugin.recognize(tmp_path / "pickle.h5") is Confidence.NO
 
 
 def test_weights_alone_are_refused(tmp_path: Path) -> None:
     made, _, _ = tabular()
     made.save_weights(tmp_path / "only.weights.h5")
     with pytest.raises(BadModel, match="structure"):
-        plug.read(tmp_path / "only.weights.h5")
+        plugin.read_file(tmp_path / "only.weights.h5")
 
 
 def test_factory_and_foreign_suffixes_are_refused(tmp_path: Path) -> None:
     made, _, _ = tabular()
     with pytest.raises(BadSetting):
-        plug.read(tmp_path / "m.keras", factory="my:model")
+        plugin.read_file(tmp_path / "m.keras", factory="my:model")
     with pytest.raises(BadSetting):
-        plug.write(made, tmp_path / "m.onnx")
+        plugin.write_file(made, tmp_path / "m.onnx")
 
 
 def test_a_model_with_code_is_not_saved(tmp_path: Path) -> None:
     made = keras.Sequential([keras.Input((4,)), layers.Lambda(lambda t: t * 2), layers.Dense(1)])
     with pytest.raises(Unsafe, match="Lambda"):
-        plug.save(made, tmp_path)
+        plugin.save(made, tmp_path)
     assert list(tmp_path.iterdir()) == []

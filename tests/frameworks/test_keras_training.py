@@ -22,8 +22,9 @@ from keras import layers
 from keras_networks import TWO, compiled, network, rows
 
 from evermodel.core.errors import BadModel
-from evermodel.core.training import Epoch, Training
-from evermodel.frameworks import keras as plug
+from evermodel.core.model.training import Training
+from evermodel.core.records.learning_curve import Epoch
+from evermodel.plugins.frameworks import keras as plugin
 
 
 def same(a: Any, b: Any) -> bool:
@@ -35,26 +36,30 @@ def heard() -> tuple[list[Epoch], dict[str, Any]]:
     return epochs, {"on_epoch": epochs.append}
 
 
-@pytest.mark.parametrize("fresh", [False, True])
-def test_fit_gives_a_new_better_model_and_leaves_the_old_one_alone(fresh: bool) -> None:
+@pytest.mark.parametrize("from_scratch", [False, True])
+def test_fit_gives_a_new_better_model_and_leaves_the_old_one_alone(from_scratch: bool) -> None:
     model = compiled(network())
     x, y = rows()
     before = model.get_weights()
     state, numpy_state = random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
-    grown = plug.fit(model, x, y, Training(epochs=8, classes=TWO), fresh=fresh)
+    grown = plugin.fit(model, x, y, Training(epochs=8, classes=TWO), from_scratch=from_scratch)
     assert grown is not model
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
     assert random.getstate() == state and np.array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
-    assert ((plug.predict(grown, x)[:, 0] > 0.5) == y).mean() > 0.9 > ((plug.predict(model, x)[:, 0] > 0.5) == y).mean()
+    assert (
+        ((plugin.predict(grown, x)[:, 0] > 0.5) == y).mean()
+        > 0.9
+        > ((plugin.predict(model, x)[:, 0] > 0.5) == y).mean()
+    )
 
 
-@pytest.mark.parametrize("fresh", [False, True])
-def test_same_seed_same_bits_other_seed_other_bits(fresh: bool) -> None:
+@pytest.mark.parametrize("from_scratch", [False, True])
+def test_same_seed_same_bits_other_seed_other_bits(from_scratch: bool) -> None:
     model = compiled(network(1, "sigmoid", layers.BatchNormalization(), layers.Dropout(0.3)))
     x, y = rows()
     one = Training(epochs=2, classes=TWO, seed=5)
-    a, b = (plug.fit(model, x, y, one, fresh=fresh) for _ in range(2))
-    c = plug.fit(model, x, y, dataclasses.replace(one, seed=6), fresh=fresh)
+    a, b = (plugin.fit(model, x, y, one, from_scratch=from_scratch) for _ in range(2))
+    c = plugin.fit(model, x, y, dataclasses.replace(one, seed=6), from_scratch=from_scratch)
     assert same(a, b) and not same(a, c)
 
 
@@ -63,7 +68,7 @@ def test_one_epoch_is_what_keras_itself_does() -> None:
     model = compiled(network(1, "sigmoid", layers.BatchNormalization(), layers.Dense(8, kernel_regularizer="l2")))
     x, y = rows(250)
     weight = np.linspace(0.5, 1.5, 250)
-    ours = plug.fit(model, x, y, Training(epochs=1, classes=TWO, weight=weight, seed=4), fresh=False)
+    ours = plugin.fit(model, x, y, Training(epochs=1, classes=TWO, weight=weight, seed=4), from_scratch=False)
     order = np.random.default_rng(4).permutation(250)
     model.fit(x[order], y[order], sample_weight=weight[order], batch_size=32, epochs=1, shuffle=False, verbose=0)
     assert max(np.abs(a - b).max() for a, b in zip(ours.get_weights(), model.get_weights(), strict=True)) < 1e-6
@@ -71,21 +76,23 @@ def test_one_epoch_is_what_keras_itself_does() -> None:
 
 def test_a_structure_trained_before_trains_as_if_for_the_first_time() -> None:
     """The traced graph is kept and shared; nothing of the earlier training may leak into the later one."""
-    from evermodel.frameworks._keras import tensorflow_epoch
+    from evermodel.plugins.frameworks._keras.training import tensorflow_epoch
 
     x, y = rows()
     model = compiled(network(1, "sigmoid", layers.BatchNormalization(), layers.Dropout(0.2)))
     one = Training(epochs=2, classes=TWO)
     tensorflow_epoch._benches.clear()
-    first = plug.fit(model, x, y, one, fresh=False)
+    first = plugin.fit(model, x, y, one, from_scratch=False)
     assert len(tensorflow_epoch._benches) == 1
-    plug.fit(first, x[:77], 1 - y[:77], dataclasses.replace(one, learning_rate=0.5, batch_size=7, seed=9), fresh=False)
+    plugin.fit(
+        first, x[:77], 1 - y[:77], dataclasses.replace(one, learning_rate=0.5, batch_size=7, seed=9), from_scratch=False
+    )
     assert len(tensorflow_epoch._benches) == 1
-    assert same(plug.fit(model, x, y, one, fresh=False), first)
-    frozen = plug.with_weights(model, plug.weights(model))
+    assert same(plugin.fit(model, x, y, one, from_scratch=False), first)
+    frozen = plugin.replace_weights(model, plugin.get_weights(model))
     frozen.layers[0].trainable = False
     frozen.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")
-    kept = plug.fit(frozen, x, y, one, fresh=False)
+    kept = plugin.fit(frozen, x, y, one, from_scratch=False)
     assert np.array_equal(kept.get_weights()[0], model.get_weights()[0])
     assert not np.array_equal(kept.get_weights()[2], model.get_weights()[2])
 
@@ -96,15 +103,21 @@ def test_dropout_is_active_in_training_and_off_in_prediction() -> None:
     without = compiled(network())
     without.set_weights(model.get_weights())
     one = Training(epochs=1, classes=TWO)
-    assert not same(plug.fit(model, x, y, one, fresh=False), plug.fit(without, x, y, one, fresh=False))
-    assert np.array_equal(plug.predict(model, x), plug.predict(without, x))
+    assert not same(
+        plugin.fit(model, x, y, one, from_scratch=False), plugin.fit(without, x, y, one, from_scratch=False)
+    )
+    assert np.array_equal(plugin.predict(model, x), plugin.predict(without, x))
 
 
 def test_epochs_validation_and_scores_are_reported() -> None:
     epochs, told = heard()
     x, y = rows()
-    plug.fit(
-        compiled(network()), x, y, Training(epochs=3, classes=TWO, validation=(x[:200], y[:200]), **told), fresh=True
+    plugin.fit(
+        compiled(network()),
+        x,
+        y,
+        Training(epochs=3, classes=TWO, validation=(x[:200], y[:200]), **told),
+        from_scratch=True,
     )
     assert [e.number for e in epochs] == [1, 2, 3]
     assert epochs[2].loss < epochs[0].loss
@@ -116,15 +129,15 @@ def test_a_deadline_ends_training_between_epochs() -> None:
     x, y = rows()
     past = Training(epochs=50, classes=TWO, deadline=time.monotonic() - 1, **told)
     model = compiled(network())
-    assert same(plug.fit(model, x, y, past, fresh=False), model)
+    assert same(plugin.fit(model, x, y, past, from_scratch=False), model)
     assert epochs == []
 
 
 def test_the_learning_rate_is_the_files_own_unless_given() -> None:
     model = compiled(network(), rate=0.0)
     x, y = rows()
-    assert same(plug.fit(model, x, y, Training(epochs=1, classes=TWO), fresh=False), model)
-    moved = plug.fit(model, x, y, Training(epochs=1, classes=TWO, learning_rate=0.01), fresh=False)
+    assert same(plugin.fit(model, x, y, Training(epochs=1, classes=TWO), from_scratch=False), model)
+    moved = plugin.fit(model, x, y, Training(epochs=1, classes=TWO, learning_rate=0.01), from_scratch=False)
     assert not same(moved, model)
     assert float(np.asarray(model.optimizer.learning_rate)) == 0.0
 
@@ -134,10 +147,10 @@ def test_zero_weight_rows_are_not_learnt() -> None:
     x, y = rows()
     flipped = np.concatenate([y, 1 - y])
     weight = np.concatenate([np.ones(len(y)), np.zeros(len(y))])
-    grown = plug.fit(
-        model, np.concatenate([x, x]), flipped, Training(epochs=8, classes=TWO, weight=weight), fresh=False
+    grown = plugin.fit(
+        model, np.concatenate([x, x]), flipped, Training(epochs=8, classes=TWO, weight=weight), from_scratch=False
     )
-    assert ((plug.predict(grown, x)[:, 0] > 0.5) == y).mean() > 0.9
+    assert ((plugin.predict(grown, x)[:, 0] > 0.5) == y).mean() > 0.9
 
 
 HEADS = {
@@ -159,11 +172,15 @@ def test_every_kind_of_head_learns_from_codes(outputs: int, activation: str, los
     model = model if loss is None else compiled(model, loss)
     x, y = rows(classes=len(classes))
     epochs, told = heard()
-    plug.fit(
-        model, x, y, Training(epochs=25, classes=classes, learning_rate=0.01, validation=(x, y), **told), fresh=False
+    plugin.fit(
+        model,
+        x,
+        y,
+        Training(epochs=25, classes=classes, learning_rate=0.01, validation=(x, y), **told),
+        from_scratch=False,
     )
     assert (epochs[-1].validation_score or 0) > 0.9
-    assert plug.needs(model).task == ("binary" if len(classes) == 2 else "multiclass")
+    assert plugin.read_signature(model).task == ("binary" if len(classes) == 2 else "multiclass")
 
 
 def test_a_regression_learns_numbers_and_reports_r2() -> None:
@@ -171,24 +188,26 @@ def test_a_regression_learns_numbers_and_reports_r2() -> None:
     x, _ = rows()
     y = 3 * x[:, 0] - x[:, 1]
     epochs, told = heard()
-    plug.fit(model, x, y, Training(epochs=20, validation=(x, y), **told), fresh=True)
+    plugin.fit(model, x, y, Training(epochs=20, validation=(x, y), **told), from_scratch=True)
     assert (epochs[-1].validation_score or 0) > 0.9
-    needs = plug.needs(model)
+    needs = plugin.read_signature(model)
     assert (needs.task, needs.output, needs.outputs, needs.shape) == ("regression", "value", 1, (6,))
 
 
 def test_needs_knows_logits_and_images() -> None:
-    logits = plug.needs(compiled(network(3, None), keras.losses.SparseCategoricalCrossentropy(from_logits=True)))
+    logits = plugin.read_signature(
+        compiled(network(3, None), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    )
     assert (logits.output, logits.task) == ("logit", "multiclass")
     image = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(4, activation="softmax")])
-    assert (plug.needs(image).layout, plug.needs(image).shape) == ("image", (8, 8, 3))
+    assert (plugin.read_signature(image).layout, plugin.read_signature(image).shape) == ("image", (8, 8, 3))
 
 
 def test_prediction_equals_keras_for_any_number_of_rows() -> None:
     model = network()
     x = rows(40_000)[0]
     for n in (0, 1, 7, 40_000):
-        mine = plug.predict(model, x[:n])
+        mine = plugin.predict(model, x[:n])
         assert mine.shape == (n, 1) and mine.dtype == np.float32
         assert n == 0 or np.abs(mine - np.asarray(model(x[:n]))).max() < 1e-6
 
@@ -198,60 +217,75 @@ def test_a_predicted_model_can_be_freed() -> None:
     import weakref
 
     model = network()
-    plug.predict(model, rows(5)[0])
+    plugin.predict(model, rows(5)[0])
     seen = weakref.ref(model)
     del model
     gc.collect()
     assert seen() is None
 
 
-def test_several_inputs_and_models_without_shape_are_refused() -> None:
-    a, b = keras.Input((2,)), keras.Input((3,))
-    with pytest.raises(BadModel, match="one input"):
-        plug.needs(keras.Model([a, b], layers.Dense(1)(layers.Concatenate()([a, b]))))
+def test_several_inputs_are_fed_from_one_matrix_and_models_without_shape_are_refused() -> None:
+    a, b = keras.Input((2,), name="left"), keras.Input((3,), name="right")
+    model = keras.Model([a, b], layers.Dense(1)(layers.Concatenate()([a, b])))
+    needs = plugin.read_signature(model)
+    assert [(t.name, t.shape, t.dtype) for t in needs.inputs] == [("left", (2,), "float32"), ("right", (3,), "float32")]
+    x = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
+    assert needs.shape == (5,)
+    np.testing.assert_allclose(plugin.predict(model, x), model.predict([x[:, :2], x[:, 2:]], verbose=0), atol=1e-6)
+    with pytest.raises(BadModel, match="takes 5 numbers a row"):
+        plugin.predict(model, x[:, :4])
     with pytest.raises(BadModel, match="shape of its input"):
-        plug.predict(keras.Sequential([layers.Dense(1)]), np.zeros((1, 2)))
+        plugin.predict(keras.Sequential([layers.Dense(1)]), np.zeros((1, 2)))
 
 
 def test_more_classes_than_outputs_are_refused() -> None:
     x, y = rows(classes=3)
     with pytest.raises(BadModel, match="Widen"):
-        plug.fit(compiled(network()), x, y, Training(classes=(0, 1, 2)), fresh=False)
+        plugin.fit(compiled(network()), x, y, Training(classes=(0, 1, 2)), from_scratch=False)
 
 
 def test_owns_knows_subclasses_of_the_users_own() -> None:
     class Mine(keras.Model):
         pass
 
-    assert plug.owns(network()) and plug.owns(Mine())
-    assert not plug.owns(layers.Dense(1)) and not plug.owns([])
+    assert plugin.is_model(network()) and plugin.is_model(Mine())
+    assert not plugin.is_model(layers.Dense(1)) and not plugin.is_model([])
 
 
 def test_weights_are_copies_and_can_be_put_back() -> None:
     model = compiled(network(1, "sigmoid", layers.BatchNormalization()))
-    arrays = plug.weights(model)
+    arrays = plugin.get_weights(model)
     arrays[0] += 1
-    other = plug.with_weights(model, arrays)
+    other = plugin.replace_weights(model, arrays)
     assert not same(other, model)
-    assert all(np.array_equal(a, b) for a, b in zip(plug.weights(other), arrays, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(plugin.get_weights(other), arrays, strict=True))
     with pytest.raises(BadModel, match="shapes"):
-        plug.with_weights(model, arrays[:-1])
+        plugin.replace_weights(model, arrays[:-1])
 
 
 OTHER_BACKEND = """
 import numpy as np, keras
 from pathlib import Path
-from evermodel.core.training import Training
-from evermodel.frameworks import keras as plug
+from evermodel.core.model.training import Training
+from evermodel.plugins.frameworks import keras as plugin
 x = np.random.default_rng(0).normal(size=(200, 6)).astype("float32"); y = (x[:, 0] > 0).astype(int)
-model = plug.read(Path({path!r}))
+model = plugin.read_file(Path({path!r}))
 assert keras.backend.backend() == {backend!r}
-assert np.abs(plug.predict(model, x) - np.load({expected!r})).max() < 1e-5
+assert np.abs(plugin.predict(model, x) - np.load({expected!r})).max() < 1e-5
 seen = []
 one = Training(epochs=4, classes=(0, 1), seed=1, validation=(x, y), on_epoch=seen.append)
-a, b = (plug.fit(model, x, y, one, fresh=True) for _ in range(2))
-assert all(np.array_equal(p, q) for p, q in zip(plug.weights(a), plug.weights(b)))
+a, b = (plugin.fit(model, x, y, one, from_scratch=True) for _ in range(2))
+assert all(np.array_equal(p, q) for p, q in zip(plugin.get_weights(a), plugin.get_weights(b)))
 assert len(seen) == 8 and seen[3].loss < seen[0].loss, seen
+everything = lambda: [np.array(v) for v in (*model.variables, *model.optimizer.variables)]
+before = everything()
+for training in (Training(epochs=2, classes=(0, 1)), Training(steps=8, decay=True, classes=(0, 1))):
+    trained = plugin.fit(model, x, y, training, from_scratch=False)
+    assert not np.array_equal(plugin.get_weights(trained)[0], plugin.get_weights(model)[0])
+    assert all(np.array_equal(p, q) for p, q in zip(before, everything()))
+    again = plugin.fit(trained, x, y, training, from_scratch=False)
+    for written in (model, trained, again):
+        plugin.write_file(written, Path({path!r} + ".keras"))
 """
 
 
@@ -260,8 +294,8 @@ def test_another_backend_reads_predicts_and_trains(tmp_path: Path, backend: str)
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"needs pip install {backend} (in the extra dev)")
     model = compiled(network(1, "sigmoid", layers.BatchNormalization(), layers.Dropout(0.2)))
-    plug.write(model, tmp_path / "m.h5")
-    np.save(tmp_path / "p.npy", plug.predict(model, rows(200)[0]))
+    plugin.write_file(model, tmp_path / "m.h5")
+    np.save(tmp_path / "p.npy", plugin.predict(model, rows(200)[0]))
     script = OTHER_BACKEND.format(path=str(tmp_path / "m.h5"), backend=backend, expected=str(tmp_path / "p.npy"))
     import os
 

@@ -17,8 +17,8 @@ from keras import layers
 from keras_networks import TWO, compiled, network, rows
 
 from evermodel.core.errors import BadModel
-from evermodel.core.training import Training
-from evermodel.frameworks import keras as plug
+from evermodel.core.model.training import Training
+from evermodel.plugins.frameworks import keras as plugin
 
 
 @pytest.mark.parametrize(
@@ -32,17 +32,23 @@ from evermodel.frameworks import keras as plug
 def test_new_classes_leave_old_predictions_as_they_were(outputs: int, activation: str, loss: str) -> None:
     classes = max(outputs, 2)
     x, y = rows(classes=classes)
-    model = plug.fit(
-        compiled(network(outputs, activation), loss), x, y, Training(epochs=3, classes=(*range(classes),)), fresh=False
+    model = plugin.fit(
+        compiled(network(outputs, activation), loss),
+        x,
+        y,
+        Training(epochs=3, classes=(*range(classes),)),
+        from_scratch=False,
     )
-    wide = plug.widened(model, inputs=6, outputs=classes + 2)
-    old, new = plug.predict(model, x), plug.predict(wide, x)
+    wide = plugin.widen(model, inputs=6, outputs=classes + 2)
+    old, new = plugin.predict(model, x), plugin.predict(wide, x)
     old = np.concatenate([1 - old, old], axis=1) if outputs == 1 else old
     assert np.abs(new[:, :classes] - old).max() < 1e-6
     assert new[:, classes:].max() < 1e-6
     more = (*range(classes + 2),)
-    taught = plug.fit(wide, x, np.where(x[:, 2] > 0.5, classes, y), Training(epochs=15, classes=more), fresh=False)
-    assert (plug.predict(taught, x).argmax(1)[x[:, 2] > 0.8] == classes).mean() > 0.8
+    taught = plugin.fit(
+        wide, x, np.where(x[:, 2] > 0.5, classes, y), Training(epochs=15, classes=more), from_scratch=False
+    )
+    assert (plugin.predict(taught, x).argmax(1)[x[:, 2] > 0.8] == classes).mean() > 0.8
 
 
 def functional() -> Any:
@@ -54,20 +60,20 @@ def functional() -> Any:
 @pytest.mark.parametrize("make", [network, functional])
 def test_new_inputs_change_nothing_until_they_are_learnt(make: Any, tmp_path: Path) -> None:
     model = compiled(make())
-    wide = plug.widened(model, inputs=9, outputs=1)
+    wide = plugin.widen(model, inputs=9, outputs=1)
     x = np.random.default_rng(1).normal(size=(50, 9)).astype("float32")
-    assert np.abs(plug.predict(wide, x) - plug.predict(model, x[:, :6])).max() < 1e-6
-    plug.save(wide, tmp_path)
-    assert np.array_equal(plug.predict(plug.load(tmp_path), x), plug.predict(wide, x))
-    grown = plug.fit(wide, x, (x[:, 8] > 0).astype(int), Training(epochs=40, classes=TWO), fresh=False)
-    assert ((plug.predict(grown, x)[:, 0] > 0.5) == (x[:, 8] > 0)).mean() > 0.9
+    assert np.abs(plugin.predict(wide, x) - plugin.predict(model, x[:, :6])).max() < 1e-6
+    plugin.save(wide, tmp_path)
+    assert np.array_equal(plugin.predict(plugin.load(tmp_path), x), plugin.predict(wide, x))
+    grown = plugin.fit(wide, x, (x[:, 8] > 0).astype(int), Training(epochs=40, classes=TWO), from_scratch=False)
+    assert ((plugin.predict(grown, x)[:, 0] > 0.5) == (x[:, 8] > 0)).mean() > 0.9
 
 
 def test_what_cannot_be_widened_says_why() -> None:
     with pytest.raises(BadModel, match="only be widened"):
-        plug.widened(network(3, "softmax"), inputs=6, outputs=2)
+        plugin.widen(network(3, "softmax"), inputs=6, outputs=2)
     with pytest.raises(BadModel, match="classifier"):
-        plug.widened(compiled(network(1, None), "mse"), inputs=6, outputs=2)
+        plugin.widen(compiled(network(1, None), "mse"), inputs=6, outputs=2)
     image = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(4, activation="softmax")])
     with pytest.raises(BadModel, match="New inputs"):
-        plug.widened(image, inputs=4, outputs=4)
+        plugin.widen(image, inputs=4, outputs=4)

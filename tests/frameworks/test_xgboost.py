@@ -1,4 +1,4 @@
-"""XGBoost: what only this framework has. The laws common to all stand in test_framework_laws.py."""
+"""XGBoost: what only this framework has. The checks common to all are in test_framework_checks.py."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from evermodel.core.contract import Column, Contract
+from evermodel.core.arrays import Array
+from evermodel.core.data.contract import Column, Contract
 from evermodel.core.errors import BadData, BadModel, BadSetting, EvermodelError, Unsafe
-from evermodel.core.table import Array, Roles
-from evermodel.core.training import Epoch, Training
-from evermodel.core.transform import Feature, Transform
-from evermodel.frameworks import xgboost as plug
-from evermodel.frameworks._xgboost.document import parse, trees_of
+from evermodel.core.model.training import Training
+from evermodel.core.model.transform import Feature, Transform
+from evermodel.core.plugins import Confidence
+from evermodel.core.records.column_roles import Roles
+from evermodel.core.records.learning_curve import Epoch
+from evermodel.plugins.frameworks import xgboost as plugin
+from evermodel.plugins.frameworks._xgboost.document import parse, trees_of
 
 xgb = pytest.importorskip("xgboost")
 GROWN = {"max_depth": 4, "nthread": 1, "eta": 0.2, "reg_lambda": 2.0}
@@ -56,7 +59,7 @@ def booster(kind: str, rounds: int = 12, seed: int = 0) -> Any:
 
 
 def margin(obj: Any, x: Array) -> Array:
-    return np.asarray(plug.taken(obj).booster.predict(table(x), output_margin=True))
+    return np.asarray(plugin.convert_object(obj).booster.predict(table(x), output_margin=True))
 
 
 def classes(kind: str) -> tuple[int, ...]:
@@ -69,21 +72,21 @@ def classes(kind: str) -> tuple[int, ...]:
 def test_a_file_predicts_what_the_booster_predicted(kind: str, suffix: str, tmp_path: Path) -> None:
     model, (x, _), path = booster(kind), rows(kind), tmp_path / f"m{suffix}"
     model.save_model(path)
-    assert plug.opens(path)
-    found = plug.read(path)
+    assert plugin.recognize(path) is Confidence.CERTAIN
+    found = plugin.read_file(path)
     np.testing.assert_array_equal(margin(found, x), model.predict(table(x), output_margin=True))
     if kind == "softmax":
-        np.testing.assert_array_equal(plug.predict(found, x).argmax(axis=1), model.predict(table(x)))
+        np.testing.assert_array_equal(plugin.predict(found, x).argmax(axis=1), model.predict(table(x)))
     else:
-        np.testing.assert_array_equal(plug.predict(found, x), model.predict(table(x)))
+        np.testing.assert_array_equal(plugin.predict(found, x), model.predict(table(x)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_live_booster_is_trained_again_as_it_was(kind: str) -> None:
     model, (x, y) = booster(kind), rows(kind)
-    again = plug.fit(model, x, y, Training(classes=classes(kind), categorical=(3,)), fresh=True)
+    again = plugin.fit(model, x, y, Training(classes=classes(kind), categorical=(3,)), from_scratch=True)
     if kind == "dart":  # drops trees at random: the same recipe, other trees, nearly the same answers
-        assert plug.rounds(again) == plug.rounds(model)
+        assert plugin.count_rounds(again) == plugin.count_rounds(model)
         assert np.corrcoef(margin(again, x).ravel(), margin(model, x).ravel())[0, 1] > 0.9
         return
     np.testing.assert_allclose(margin(again, x), margin(model, x), rtol=1e-5, atol=1e-6)
@@ -93,10 +96,10 @@ def test_a_live_booster_is_trained_again_as_it_was(kind: str) -> None:
 def test_a_file_tells_how_it_was_trained_though_it_does_not_say(kind: str, tmp_path: Path) -> None:
     model, (x, y) = booster(kind), rows(kind)
     model.save_model(tmp_path / "m.ubj")
-    found = plug.read(tmp_path / "m.ubj")
+    found = plugin.read_file(tmp_path / "m.ubj")
     assert float(found.recipe["learning_rate"]) == pytest.approx(0.2, rel=1e-4)
     assert float(found.recipe["reg_lambda"]) == 2.0
-    again = plug.fit(found, x, y, Training(classes=classes(kind), categorical=(3,)), fresh=True)
+    again = plugin.fit(found, x, y, Training(classes=classes(kind), categorical=(3,)), from_scratch=True)
     np.testing.assert_allclose(margin(again, x), margin(model, x), rtol=1e-4, atol=1e-4)
 
 
@@ -104,10 +107,10 @@ def test_a_file_tells_how_it_was_trained_though_it_does_not_say(kind: str, tmp_p
 def test_combined_margin_is_the_weighted_mean(kind: str, tmp_path: Path) -> None:
     members = [booster(kind, 12, seed=0), booster(kind, 7, seed=1), booster(kind, 3, seed=2)]
     x, shares = rows(kind, seed=3)[0], (0.5, 0.3, 0.2)
-    both = plug.combined(members, shares)
+    both = plugin.combine(members, shares)
     wanted = sum(s * margin(m, x).astype(np.float64) for s, m in zip(shares, members, strict=True))
     np.testing.assert_allclose(margin(both, x), wanted, rtol=1e-6, atol=2e-6)
-    plug.write(both, tmp_path / "both.ubj")
+    plugin.write_file(both, tmp_path / "both.ubj")
     plain = xgb.Booster(model_file=tmp_path / "both.ubj")
     np.testing.assert_array_equal(plain.predict(table(x), output_margin=True), margin(both, x))
 
@@ -115,52 +118,57 @@ def test_combined_margin_is_the_weighted_mean(kind: str, tmp_path: Path) -> None
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_was_put_side_by_side_comes_apart_again(kind: str, tmp_path: Path) -> None:
     members, x = [booster(kind, 12, seed=0), booster(kind, 7, seed=1)], rows(kind, seed=3)[0]
-    both = plug.combined(members, [3, 1])
-    plug.save(both, tmp_path)
-    for whole in (both, plug.with_rounds(plug.load(tmp_path), 5)):
-        found = plug.parts(whole, x)
+    both = plugin.combine(members, [3, 1])
+    plugin.save(both, tmp_path)
+    for whole in (both, plugin.replace_rounds(plugin.load(tmp_path), 5)):
+        found = plugin.predict_parts(whole, x)
         assert len(found) == (0 if kind in ("poisson", "gamma", "tweedie", "quantile") else 2), "answers made otherwise"
         for part, member in zip(found, members if found else (), strict=True):
             apart = part - margin(member, x)  # their base scores are taken as one: the same for every row
             np.testing.assert_allclose(apart, np.broadcast_to(apart.mean(axis=0), apart.shape), atol=2e-5)
-        alone = plug.apart(whole)
-        assert [(plug.trees(one), plug.rounds(one), share) for one, share in alone] == [(12, 12, 0.75), (7, 7, 0.25)]
+        alone = plugin.split_parts(whole)
+        assert [(plugin.count_trees(one), plugin.count_rounds(one), share) for one, share in alone] == [
+            (12, 12, 0.75),
+            (7, 7, 0.25),
+        ]
         for (one, _), member in zip(alone, members, strict=True):
             apart = margin(one, x) - margin(member, x)
             np.testing.assert_allclose(apart, np.broadcast_to(apart.mean(axis=0), apart.shape), atol=2e-5)
-    for other in (members[0], plug.first(both, 12), plug.combined(members, [1, 0])):
-        assert plug.parts(other, x) == ()
-        assert plug.apart(other) == ()
+    for other in (members[0], plugin.keep_first_trees(both, 12), plugin.combine(members, [1, 0])):
+        assert plugin.predict_parts(other, x) == ()
+        assert plugin.split_parts(other) == ()
 
 
 def test_combined_models_do_not_grow_the_next_training() -> None:
-    both = plug.combined([booster("multiclass", 12), booster("multiclass", 12, seed=1)], [1, 1])
+    both = plugin.combine([booster("multiclass", 12), booster("multiclass", 12, seed=1)], [1, 1])
     x, y = rows("multiclass")
-    further = plug.fit(both, x, y, Training(classes=(0, 1, 2), epochs=5), fresh=False)
+    further = plugin.fit(both, x, y, Training(classes=(0, 1, 2), epochs=5), from_scratch=False)
     assert further.booster.num_boosted_rounds() == 29
-    fresh = plug.fit(further, x, y, Training(classes=(0, 1, 2)), fresh=True)
+    fresh = plugin.fit(further, x, y, Training(classes=(0, 1, 2)), from_scratch=True)
     assert fresh.booster.num_boosted_rounds() == 12
 
 
 def test_unlike_boosters_are_not_combined() -> None:
     with pytest.raises(BadModel, match="objective"):
-        plug.combined([booster("binary"), booster("regression")], [1, 1])
+        plugin.combine([booster("binary"), booster("regression")], [1, 1])
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "regression", "gamma", "dart", "forest"])
 def test_leaf_refit_keeps_the_trees_and_moves_the_leaves(kind: str) -> None:
     model, (x, y) = booster(kind), rows(kind, seed=1)
-    kept, moved = plug.refit_leaves(model, x, y, decay=1.0), plug.refit_leaves(model, x, y, decay=0.5)
+    kept, moved = plugin.refit_leaves(model, x, y, decay=1.0), plugin.refit_leaves(model, x, y, decay=0.5)
     np.testing.assert_allclose(margin(kept, x), margin(model, x), rtol=1e-5, atol=1e-5)
     assert np.abs(margin(moved, x) - margin(model, x)).max() > 1e-2
-    trees = [[t["split_indices"] for t in trees_of(parse(bytes(plug.taken(m).booster.save_raw("json"))))["trees"]]
-             for m in (model, moved)]  # fmt: skip
+    trees = [
+        [t["split_indices"] for t in trees_of(parse(bytes(plugin.convert_object(m).booster.save_raw("json"))))["trees"]]
+        for m in (model, moved)
+    ]
     assert trees[0] == trees[1]
 
 
 def test_leaves_that_are_quantiles_are_not_learnt_from_gradients() -> None:
     with pytest.raises(BadSetting, match="quantileerror"):
-        plug.refit_leaves(booster("quantile"), *rows("quantile"), decay=0.5)
+        plugin.refit_leaves(booster("quantile"), *rows("quantile"), decay=0.5)
 
 
 def test_a_new_category_that_sorts_first_and_reordered_columns_change_nothing() -> None:
@@ -172,14 +180,14 @@ def test_a_new_category_that_sorts_first_and_reordered_columns_change_nothing() 
     transform = Transform((Feature("c", "code", categories=column.categories), Feature("v")), dtype="float64")
     told = Training(classes=(0, 1), categorical=transform.categorical())
     start = xgb.train({"objective": "binary:logistic", **GROWN}, xgb.DMatrix(transform(old), y), 10)
-    model = plug.fit(start, transform(old), y, told, fresh=True)
+    model = plugin.fit(start, transform(old), y, told, from_scratch=True)
     new = pl.DataFrame({"v": random.normal(size=600), "c": random.choice(["a", "b", "d", "e"], 600)})
-    wider = transform.widened(contract.with_categories({"c": ("a",)})).fitted(new)
+    wider = transform.widen(contract.with_categories({"c": ("a",)})).fit(new)
     labels = (new["c"] == "b").to_numpy().astype(np.int64)
-    further = plug.fit(model, wider(new), labels, told, fresh=False)
+    further = plugin.fit(model, wider(new), labels, told, from_scratch=False)
     for obj in (model, further):
-        assert ((plug.predict(obj, wider(old)) > 0.5) == y).all()
-    assert ((plug.predict(further, wider(new)) > 0.5) == labels).all()
+        assert ((plugin.predict(obj, wider(old)) > 0.5) == y).all()
+    assert ((plugin.predict(further, wider(new)) > 0.5) == labels).all()
 
 
 def test_tables_of_categories_are_read_and_kept(tmp_path: Path) -> None:
@@ -187,39 +195,39 @@ def test_tables_of_categories_are_read_and_kept(tmp_path: Path) -> None:
     frame = pd.DataFrame({"c": pd.Categorical(["x", "y", "z"] * 50), "v": np.arange(150.0)})
     y = (np.arange(150) % 3 == 0).astype(int)
     model = xgb.XGBClassifier(n_estimators=5, n_jobs=1, enable_categorical=True).fit(frame, y)
-    needs = plug.needs(model)
-    assert (needs.names, needs.categories, needs.classes) == (("c", "v"), (("x", "y", "z"),), (0, 1))
+    needs = plugin.read_signature(model)
+    assert (needs.names, needs.columns[0].categories, needs.classes) == (("c", "v"), ("x", "y", "z"), (0, 1))
     codes = np.column_stack([frame["c"].cat.codes, frame["v"]]).astype(float)
-    np.testing.assert_array_equal(plug.predict(model, codes), model.predict_proba(frame)[:, 1])
+    np.testing.assert_array_equal(plugin.predict(model, codes), model.predict_proba(frame)[:, 1])
     for fresh in (True, False):
-        again = plug.fit(model, codes, y, Training(classes=(0, 1), categorical=(0,)), fresh=fresh)
-        plug.write(again, tmp_path / "m.ubj")
+        again = plugin.fit(model, codes, y, Training(classes=(0, 1), categorical=(0,)), from_scratch=fresh)
+        plugin.write_file(again, tmp_path / "m.ubj")
         plain = xgb.Booster(model_file=tmp_path / "m.ubj")
         np.testing.assert_array_equal(
-            plain.predict(xgb.DMatrix(frame, enable_categorical=True)), plug.predict(again, codes)
+            plain.predict(xgb.DMatrix(frame, enable_categorical=True)), plugin.predict(again, codes)
         )
 
 
 def test_more_classes_need_a_fresh_fit() -> None:
     x, y = rows("multiclass")
     told = Training(classes=("a", "b", "c"))
-    grown = plug.fit(booster("binary"), x, y, told, fresh=True)
-    assert plug.predict(grown, x).shape == (len(x), 3)
-    assert plug.predict(plug.fit(grown, x, y, told, fresh=True), x).shape == (len(x), 3)
+    grown = plugin.fit(booster("binary"), x, y, told, from_scratch=True)
+    assert plugin.predict(grown, x).shape == (len(x), 3)
+    assert plugin.predict(plugin.fit(grown, x, y, told, from_scratch=True), x).shape == (len(x), 3)
     with pytest.raises(BadSetting, match="never saw"):
-        plug.fit(booster("binary"), x, y, told, fresh=False)
+        plugin.fit(booster("binary"), x, y, told, from_scratch=False)
 
 
 def test_the_curve_and_the_deadline() -> None:
     x, y = rows("binary")
     heard: list[Epoch] = []
     told = Training(classes=(0, 1), validation=rows("binary", seed=9), on_epoch=heard.append)
-    plug.fit(booster("binary", 25), x, y, told, fresh=True)
+    plugin.fit(booster("binary", 25), x, y, told, from_scratch=True)
     assert [e.number for e in heard] == [10, 20, 25]
     assert heard[-1].loss < heard[0].loss
     assert heard[-1].validation_score is not None and 0.5 < heard[-1].validation_score <= 1
     began = time.monotonic()
-    short = plug.fit(booster("binary"), x, y, Training(epochs=10**6, deadline=began + 0.2), fresh=True)
+    short = plugin.fit(booster("binary"), x, y, Training(epochs=10**6, deadline=began + 0.2), from_scratch=True)
     assert time.monotonic() - began < 5
     assert 1 <= short.booster.num_boosted_rounds() < 10**6
 
@@ -227,7 +235,10 @@ def test_the_curve_and_the_deadline() -> None:
 def test_weights_count() -> None:
     x, y = rows("binary")
     heavy = np.where(y == 1, 20.0, 0.05)
-    p, q = (plug.predict(plug.fit(booster("binary"), x, y, Training(weight=w), fresh=True), x) for w in (None, heavy))
+    p, q = (
+        plugin.predict(plugin.fit(booster("binary"), x, y, Training(weight=w), from_scratch=True), x)
+        for w in (None, heavy)
+    )
     assert q.mean() > p.mean() + 0.1
 
 
@@ -237,30 +248,30 @@ def test_objectives_without_a_probability_are_refused(objective: str, tmp_path: 
     text = (tmp_path / "m.json").read_text().replace("binary:logistic", objective)
     (tmp_path / "m.json").write_text(text)
     with pytest.raises(BadModel, match="probabilities"):
-        plug.read(tmp_path / "m.json")
+        plugin.read_file(tmp_path / "m.json")
 
 
 def test_a_linear_booster_is_refused(tmp_path: Path) -> None:
     x, y = rows("regression")
     xgb.train({"booster": "gblinear", "nthread": 1}, xgb.DMatrix(x, y), 2).save_model(tmp_path / "m.json")
     with pytest.raises(BadModel, match="linear"):
-        plug.read(tmp_path / "m.json")
+        plugin.read_file(tmp_path / "m.json")
 
 
 def test_a_pickle_is_opened_only_when_trusted(tmp_path: Path) -> None:
     path = tmp_path / "m.pkl"
     path.write_bytes(pickle.dumps(booster("binary")))
-    assert plug.opens(path)
+    assert plugin.recognize(path) is Confidence.CERTAIN
     with pytest.raises(Unsafe):
-        plug.read(path)
-    assert plug.owns(plug.read(path, trust=True))
+        plugin.read_file(path)
+    assert plugin.is_model(plugin.read_file(path, trust=True))
 
 
 def test_wrong_width_and_infinity_are_refused() -> None:
     with pytest.raises(BadData, match="4 columns"):
-        plug.predict(booster("binary"), np.zeros((3, 5)))
+        plugin.predict(booster("binary"), np.zeros((3, 5)))
     with pytest.raises(BadData, match="XGBoost"):
-        plug.predict(booster("binary"), np.full((3, 4), np.inf))
+        plugin.predict(booster("binary"), np.full((3, 4), np.inf))
 
 
 def tree(document: Any) -> Any:
@@ -286,13 +297,43 @@ BROKEN = {
 }
 
 
+def lengthen(document: dict[str, Any], levels: int) -> None:
+    """The first tree becomes a chain: each inner node has one leaf and the next inner node."""
+    count = 2 * levels + 1
+    left, right, parents = [-1] * count, [-1] * count, [2**31 - 1] * count
+    for node in range(0, 2 * levels, 2):
+        left[node], right[node] = node + 1, node + 2
+        parents[node + 1] = parents[node + 2] = node
+    values = [-9.0 if child != -1 else 0.1 for child in left]
+    nothing = {key: [0] * count for key in ("split_indices", "split_type", "default_left")}
+    more = {
+        "base_weights": [0.0] * count,
+        "loss_changes": [0.0] * count,
+        "sum_hessian": [1.0] * count,
+        "split_conditions": values,
+    }
+    sets: dict[str, list[int]] = {f"categories{part}": [] for part in ("", "_nodes", "_segments", "_sizes")}
+    tree(document).update(left_children=left, right_children=right, parents=parents, **nothing, **more, **sets)
+    tree(document)["tree_param"]["num_nodes"] = str(count)
+
+
+BROKEN["300,000 levels"] = lambda d: lengthen(d, 300_000)
+
+
+def test_a_chain_of_a_thousand_levels_is_read(tmp_path: Path) -> None:
+    document = json.loads(bytes(booster("binary").save_raw("json")))
+    lengthen(document, 1000)
+    (tmp_path / "m.json").write_text(json.dumps(document))
+    assert np.isfinite(plugin.predict(plugin.read_file(tmp_path / "m.json"), rows("binary")[0])).all()
+
+
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_crafted_file_is_refused(what: str, tmp_path: Path) -> None:
     document = json.loads(bytes(booster("binary").save_raw("json")))
     BROKEN[what](document)
     (tmp_path / "m.json").write_text(json.dumps(document))
     with pytest.raises(BadModel):
-        plug.read(tmp_path / "m.json")
+        plugin.read_file(tmp_path / "m.json")
 
 
 @pytest.mark.parametrize("suffix", [".ubj", ".json"])
@@ -306,7 +347,7 @@ def test_damaged_files_never_crash(suffix: str, tmp_path: Path) -> None:
         changed = whole[:at] + bytes(random.integers(0, 256, 1, np.uint8)) + whole[at + 1 :]
         path.write_bytes(whole[:at] if number % 3 == 0 else changed)
         try:
-            plug.predict(plug.read(path), x)
+            plugin.predict(plugin.read_file(path), x)
         except EvermodelError:
             refused += 1
     assert 100 <= refused < 300

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import threading
@@ -11,49 +12,50 @@ from typing import Any, NoReturn
 import click
 
 import evermodel
-from evermodel.cli.options import home_and_json
-from evermodel.cli.show import say
-from evermodel.core.errors import EvermodelError
+from evermodel.cli.command import Command
+from evermodel.cli.options import add_shared_options
+from evermodel.cli.output import echo, print_result
 
 UNKNOWN = 3
+logger = logging.getLogger(__name__)
 
 
-class Plugin(click.Command):
+class Plugin(Command):
     """A command whose wrong arguments and failures are answers that Nagios understands."""
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **more: Any) -> click.Context:
         try:
             return super().make_context(info_name, args, *rest, **more)
         except click.UsageError as error:
-            unknown(error.format_message(), "--json" in args)
+            report_unknown(error.format_message(), "--json" in args)
 
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
-        except (click.UsageError, EvermodelError) as error:
-            said = error.format_message() if isinstance(error, click.UsageError) else str(error)
-            unknown(said, bool(context.params.get("as_json")))
+        except click.ClickException as error:
+            report_unknown(error.format_message(), bool(context.params.get("as_json")))
         except Exception as error:  # a plugin that dies says nothing; Nagios must learn that nothing is known
-            unknown(f"{type(error).__name__}: {error}", bool(context.params.get("as_json")))
+            logger.info("The check failed unexpectedly.", exc_info=True)
+            report_unknown(f"{type(error).__name__}: {error}", bool(context.params.get("as_json")))
 
 
-def unknown(why: str, as_json: bool = False) -> NoReturn:
-    """Says UNKNOWN and why, and ends."""
-    _say_unknown(why, as_json)
+def report_unknown(why: str, as_json: bool = False) -> NoReturn:
+    """Print UNKNOWN with the reason, and end."""
+    _print_unknown(why, as_json)
     raise SystemExit(UNKNOWN)
 
 
-def _say_unknown(why: str, as_json: bool) -> None:
+def _print_unknown(why: str, as_json: bool) -> None:
     text = " ".join(why.replace("|", "/").split())
     if as_json:
         click.echo(json.dumps({"name": None, "state": "UNKNOWN", "exit_code": UNKNOWN, "text": text}, indent=1))
     else:
-        click.echo(f"MODEL UNKNOWN - {text}")
+        echo(f"MODEL UNKNOWN - {text}")
 
 
 def _out_of_time(timeout: int, as_json: bool) -> None:
-    """Ends the process from beside it: a signal is not heard while SQLite waits for a lock. Nothing is half-written."""
-    _say_unknown(f"no answer within {timeout} s", as_json)
+    """End the process from another thread: no signal is handled while SQLite waits for a lock. No file is cut short."""
+    _print_unknown(f"no answer within {timeout} s", as_json)
     sys.stdout.flush()
     os._exit(UNKNOWN)
 
@@ -66,17 +68,22 @@ def _out_of_time(timeout: int, as_json: bool) -> None:
 @click.option("--slice", default="", metavar="COLUMN=VALUE", help="Metrics of this group of rows only.")
 @click.option("--alarms/--no-alarms", default=True, help="Whether open alarms count (default: they do).")
 @click.option("-t", "--timeout", type=click.IntRange(1, 3600), default=50, show_default=True, help="Seconds.")
-@click.option("--passive", metavar="COMMANDFILE", help="Also hand the answer to Nagios through this pipe.")
+@click.option("--passive", metavar="COMMANDFILE", help="Also send the answer to Nagios through this pipe.")
 @click.option("--host", help="With --passive: the host's name in Nagios.")
 @click.option("--service", help="With --passive: the service's name in Nagios.")
-@home_and_json
+@add_shared_options
 def check(
-    home: str | None, as_json: bool, timeout: int, passive: str | None, host: str | None, service: str | None,
-    **given: Any,
-) -> None:  # fmt: skip
+    registry: str | None,
+    as_json: bool,
+    timeout: int,
+    passive: str | None,
+    host: str | None,
+    service: str | None,
+    **options: Any,
+) -> None:
     """A Nagios plugin: one line and performance data; exit code 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
 
-    A FIGURE is a metric (accuracy, auc, …), estimated.METRIC, drift.COLUMN.STATISTIC, row_age, label_age or look_age
+    A FIGURE is a metric (accuracy, auc, …), estimated.METRIC, drift.COLUMN.STATISTIC, row_age, label_age or watch_age
     in seconds, or open_alarms. A RANGE is Nagios's: "0.8:" alerts below 0.8, "7200" above 7200.
 
     \b
@@ -93,12 +100,12 @@ def check(
     watchdog.daemon = True
     watchdog.start()
     try:
-        found = evermodel.check(home=home, **given)
+        result = evermodel.check(registry=registry, **options)
         if passive:
-            from evermodel.export.passive import passive as hand_over
+            from evermodel.integrations.nagios_passive import send_passive
 
-            hand_over(found, passive, host=str(host), service=str(service))
+            send_passive(result, passive, host=str(host), service=str(service))
     finally:
         watchdog.cancel()
-    say(found, as_json)
-    raise SystemExit(found.exit_code)
+    print_result(result, as_json)
+    raise SystemExit(result.exit_code)

@@ -1,29 +1,30 @@
-"""The command that tells people of open alarms."""
+"""The command ``notify``."""
 
 from __future__ import annotations
 
 import click
 
 import evermodel
-from evermodel.cli.options import home_and_json, parsed_settings
-from evermodel.cli.show import say
+from evermodel.cli.command import Command
+from evermodel.cli.options import add_shared_options, settings_option
+from evermodel.cli.output import print_result
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("name")
-@click.option("--with", "with_", required=True, help="log, webhook, email or slack.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of it; secrets as env:NAME.")
+@click.option("--with", "notifier", required=True, help="log, webhook, email or slack.")
+@settings_option("the notifier, secrets as env:NAME")
 @click.option("--test", is_flag=True, help="Send one trial notice instead.")
-@home_and_json
-def notify(name: str, with_: str, settings: tuple[str, ...], test: bool, home: str | None, as_json: bool) -> None:
-    """Send a model's open alarms, each once a level, and once when it is over. For cron, after watch.
+@add_shared_options
+def notify(name: str, notifier: str, settings: dict[str, str], test: bool, registry: str | None, as_json: bool) -> None:
+    """Send the open alarms of a model: each once per level, and once when it is over. Run it after watch.
 
-    Exit code 1: something was not delivered, and is tried again next time.
+    Exit code 1: something was not delivered; it is tried again next time.
 
     \b
     Example:
       evermodel notify churn --with slack --set url=env:SLACK_URL
     """
-    result = evermodel.notify(name, with_, settings=parsed_settings(settings), test=test, home=home)
-    say(result, as_json)
+    result = evermodel.notify(name, notifier, settings=settings, test=test, registry=registry)
+    print_result(result, as_json)
     raise SystemExit(1 if result.failed else 0)

@@ -1,1 +1,1 @@
-"""The nouns. Knows numpy and polars, and no framework."""
+"""Data, models, contracts, records, statistics and errors. Knows numpy and polars, and no framework."""

@@ -10,26 +10,26 @@ from contextvars import ContextVar
 Clock = Callable[[], dt.datetime]  # aware moments
 
 
-def wall() -> dt.datetime:
+def wall_clock() -> dt.datetime:
     """The machine's clock, in UTC."""
     return dt.datetime.now(dt.UTC)
 
 
-_CLOCK: ContextVar[Clock] = ContextVar("clock", default=wall)
+_CLOCK: ContextVar[Clock] = ContextVar("clock", default=wall_clock)
 
 
-def moment() -> dt.datetime:
+def current_time() -> dt.datetime:
     """Now, by the clock in use."""
     return _CLOCK.get()()
 
 
-def seconds() -> float:
+def current_seconds() -> float:
     """Now, in Unix seconds."""
-    return moment().timestamp()
+    return current_time().timestamp()
 
 
 @contextmanager
-def by(clock: Clock) -> Iterator[None]:
+def use_clock(clock: Clock) -> Iterator[None]:
     """Everything inside asks ``clock``."""
     token = _CLOCK.set(clock)
     try:
@@ -38,6 +38,6 @@ def by(clock: Clock) -> Iterator[None]:
         _CLOCK.reset(token)
 
 
-def current() -> Clock:
+def current_clock() -> Clock:
     """The clock in use, for a thread that does not inherit it."""
     return _CLOCK.get()

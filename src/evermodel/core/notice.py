@@ -1,4 +1,4 @@
-"""Something a person should know, told once."""
+"""Something a person should know, sent once."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import ModuleType
+from typing import Any, Protocol
+
+from evermodel.core.plugins import FunctionKind
 
 LEVELS = ("ok", "warning", "critical")
 
 
 @dataclass(frozen=True)
 class Notice:
-    """``key`` is the same as long as it is the same matter: a notifier is asked once for a key and level.
+    """A message to people. Notices of one ``key`` are about the same matter: each is sent once a level.
 
-    ``next_command``: what to type now. ``since``: ISO 8601, UTC.
+    ``next_command``: the command to run next. ``since``: ISO 8601, UTC.
     """
 
     key: str
@@ -33,16 +36,27 @@ class Notice:
 
     def text(self) -> str:
         """A few lines for a person."""
-        facts = [f"{k}: {v}" for k, v in self.evidence.items()]
+        evidence = [f"{k}: {v}" for k, v in self.evidence.items()]
         since = [f"since {self.since}"] if self.since else []
-        return "\n".join([self.title(), *since, *facts, *([f"$ {self.next_command}"] if self.next_command else [])])
+        return "\n".join([self.title(), *since, *evidence, *([f"$ {self.next_command}"] if self.next_command else [])])
 
     def to_json(self) -> str:
-        told = dataclasses.asdict(self)
-        told["evidence"] = {k: _known(v) for k, v in self.evidence.items()}
-        return json.dumps(told, sort_keys=True, default=str)
+        """The notice as one line of JSON."""
+        evidence = {k: _replace_non_finite(v) for k, v in self.evidence.items()}
+        return json.dumps(dataclasses.asdict(self) | {"evidence": evidence}, sort_keys=True, default=str)
 
 
-def _known(value: Any) -> Any:
+class Notifier(Protocol):
+    """The function of a notifier plugin: delivers one notice. Raises NotDelivered where nobody received it."""
+
+    __name__: str
+
+    def __call__(self, notice: Notice, /, **settings: Any) -> None: ...
+
+
+NOTIFIERS: FunctionKind[Notifier, ModuleType] = FunctionKind("notifiers", ModuleType)
+
+
+def _replace_non_finite(value: Any) -> Any:
     """A number that JSON cannot hold becomes null."""
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""Reads a plug's settings from its own signature: what stands after the ``*`` is its settings."""
+"""Reads a plugin's settings from its own signature: what stands after the ``*`` is its settings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class In:
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of a plug, as its signature declares it."""
+    """One setting of a plugin, as its signature declares it."""
 
     name: str
     kind: Any  # int, float, bool, str, or a Literal
@@ -39,24 +39,28 @@ class Setting:
     optional: bool = False
 
 
+def settings_of(plugin: Callable[..., Any]) -> tuple[Setting, ...]:
+    """The settings of a plugin in the order of its signature: the keyword-only parameters."""
+    return _settings(plugin)
+
+
 @cache
-def settings_of(plug: Callable[..., Any]) -> tuple[Setting, ...]:
-    """The settings of a plug in the order of its signature: the keyword-only parameters."""
-    hints = typing.get_type_hints(plug, include_extras=True)
-    parameters = inspect.signature(plug).parameters.values()
+def _settings(plugin: Any) -> tuple[Setting, ...]:
+    hints = typing.get_type_hints(plugin, include_extras=True)
+    parameters = inspect.signature(plugin).parameters.values()
     return tuple(_setting(p, hints.get(p.name, str)) for p in parameters if p.kind is p.KEYWORD_ONLY)
 
 
-def read_settings(plug: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Checks ``given`` (values or their text, as from a command line) against the plug's signature.
+def read_settings(plugin: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Checks ``given`` (values or their text, as from a command line) against the plugin's signature.
 
     Returns only what was given, with the right types. Raises BadSetting, naming the rule and the value.
     """
-    known = {s.name: s for s in settings_of(plug)}
+    known = {s.name: s for s in settings_of(plugin)}
     for name in given:
         if name not in known:
             there_is = ", ".join(known) or "none"
-            raise BadSetting(f"{plug.__name__} has no setting {name!r}.", f"Its settings: {there_is}.")
+            raise BadSetting(f"{plugin.__name__} has no setting {name!r}.", f"Its settings: {there_is}.")
     return {name: _value(known[name], value) for name, value in given.items()}
 
 

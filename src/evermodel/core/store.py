@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, runtime_checkable
 
-from evermodel.core.job import Done, Job
-from evermodel.core.upkeep import Upkeep
-
-
-@dataclass(frozen=True)
-class Card:
-    """What is known of a version: where it came from, what it was made with, what it scored."""
-
-    name: str
-    version: str  # "v1", "v2", …; "" until it is put
-    parents: tuple[str, ...] = ()
-    change: str = "adopt"  # the plug that made it
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    seed: int = 0
-    framework: str = ""
-    created: str = ""  # ISO 8601, UTC
-    data: Mapping[str, str] = field(default_factory=dict)  # role ("reference", "new") -> digest
-    scores: Mapping[str, Any] = field(default_factory=dict)
-    verdict: Mapping[str, Any] = field(default_factory=dict)
-    curves: Sequence[Mapping[str, Any]] = ()  # loss and score of each epoch
-    packages: Mapping[str, str] = field(default_factory=dict)
-    files: Mapping[str, str] = field(default_factory=dict)  # path inside the version -> SHA-256
-    facts: Mapping[str, Any] = field(default_factory=dict)  # everything else the report shows
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened; appended once, never changed."""
-
-    name: str
-    kind: str  # "adopted", "promoted", "held", …
-    at: str  # ISO 8601, UTC
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    number: int = 0  # its place in the log
+from evermodel.core.plugins import Confidence, FunctionKind
+from evermodel.core.records.event import Event
+from evermodel.core.records.job import Done, Job, JobOutcome
+from evermodel.core.records.version_card import VersionCard
+from evermodel.core.store_upkeep import Upkeep
 
 
 @dataclass(frozen=True)
@@ -53,35 +24,63 @@ class Move:
 
 
 class Store(Protocol):
-    """Versions, names and events of all models in one home.
+    """Versions, names and events of all models in one registry.
 
-    ``put`` takes over a staged folder as a new immutable version; ``point`` moves names and appends events in one
+    ``add_version`` takes over a staged folder as a new immutable version; ``commit_moves`` moves names and appends
+    events in one
     transaction, and raises Moved, changing nothing, where a name is not where the caller expects it.
     """
 
-    home: Path
-    care: Upkeep  # what gc, backup and the doctor ask
+    registry: Path
+    upkeep: Upkeep  # what gc, backup and the doctor ask
 
-    def stage(self) -> Path: ...  # an empty folder of our own, on the store's disk
-    def keep(self, staged: Path, /) -> str: ...  # a staged file becomes an immutable blob, named by its SHA-256
-    def blob(self, digest: str, /) -> Path: ...  # its file, hash checked; raises Damaged
-    def discard(self, digest: str, /) -> None: ...  # a blob that nothing points at any more; no error if it is gone
-    def put(self, staged: Path, card: Card, /) -> Card: ...
-    def get(self, name: str, version: str, /) -> Path: ...  # hashes checked; raises Damaged
-    def card(self, name: str, version: str, /) -> Card: ...
-    def cards(self, name: str, /) -> list[Card]: ...
-    def models(self, alias: str = "champion", /) -> list[str]: ...  # those that have this alias
-    def at(self, name: str, alias: str, /) -> str | None: ...
-    def point(
+    def staging_folder(self) -> Path: ...  # an empty folder of our own, on the store's disk
+    def put_blob(self, staged: Path, /) -> str: ...  # a staged file becomes an immutable blob, named by its SHA-256
+    def get_blob(self, digest: str, /) -> Path: ...  # its file, hash checked; raises Damaged
+    def delete_blob(self, digest: str, /) -> None: ...  # a blob that nothing points at any more; no error if it is gone
+    def add_version(self, staged: Path, card: VersionCard, /) -> VersionCard: ...
+    def version_folder(self, name: str, version: str, /) -> Path: ...  # hashes checked; raises Damaged
+    def read_card(self, name: str, version: str, /) -> VersionCard: ...
+    def list_cards(self, name: str, /) -> list[VersionCard]: ...
+    def list_models(self, alias: str = "champion", /) -> list[str]: ...  # those that have this alias
+    def resolve_alias(self, name: str, alias: str, /) -> str | None: ...
+    def commit_moves(
         self, name: str, moves: Sequence[Move], events: Sequence[Event], /, done: Done | None = None
     ) -> None: ...  # with ``done``, a job ends in the same transaction; raises LeaseLost where it is not held
-    def scratch(self, name: str, /) -> Path: ...  # a local folder for a model's unfinished work; may be lost
-    def log(self, name: str | None = None, /) -> list[Event]: ...
+    def scratch_folder(self, name: str, /) -> Path: ...  # a local folder for a model's unfinished work; may be lost
+    def read_events(self, name: str | None = None, /) -> list[Event]: ...
     def add_jobs(self, jobs: Iterable[Job], /) -> int: ...  # those whose key is new
-    def jobs(self, name: str | None = None, /, *, states: Collection[str] = ()) -> list[Job]: ...
-    def lease(
+    def list_jobs(self, name: str | None = None, /, *, states: Collection[str] = ()) -> list[Job]: ...
+    def lease_job(
         self, owner: str, /, *, at: float, seconds: float, names: Collection[str] | None = None, most: int = 4
     ) -> Job | None: ...
-    def beat(self, job: Job, /, *, until: float, progress: str = "") -> None: ...  # raises LeaseLost
-    def fail(self, job: Job, outcome: Mapping[str, Any], /, *, after: float | None) -> None: ...
-    def revive(self, name: str, /) -> int: ...
+    def renew_lease(self, job: Job, /, *, until: float, progress: str = "") -> None: ...  # raises LeaseLost
+    def fail_job(self, job: Job, outcome: JobOutcome, /, *, after: float | None) -> None: ...
+    def revive_jobs(self, name: str, /) -> int: ...
+
+
+class StoreOpener(Protocol):
+    """The function of a store plugin: the store at a location, which is made where there is none yet."""
+
+    def __call__(self, location: str, /) -> Store: ...
+
+
+class StoreModule(Protocol):
+    """The module of a store plugin."""
+
+    __name__: str
+
+    def recognize(self, location: str, /) -> Confidence: ...  # a folder's path or a URL; connects to nothing
+
+
+@runtime_checkable
+class RecoversDatabase(Protocol):
+    """The module of a store plugin that can make a database anew that cannot be used any more."""
+
+    # Mends its bad rows, or puts it aside and in its place the second copy that the store keeps, or with ``empty`` one
+    # without rows. Returns where rows come from. Raises NotFound, having changed nothing, where there is no whole copy.
+    def recover_database(self, location: str, /, *, empty: bool) -> str: ...
+
+
+SETUP_NAME = "store.toml"  # in a registry: where its database and files are
+STORES: FunctionKind[StoreOpener, StoreModule] = FunctionKind("stores", StoreModule)

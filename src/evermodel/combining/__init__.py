@@ -1,0 +1,1 @@
+"""Several models as members of one: ensembles, averaged weights, distillation."""

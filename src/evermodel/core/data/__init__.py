@@ -1,0 +1,1 @@
+"""Rows: tables, the values in them, and their cleaning."""

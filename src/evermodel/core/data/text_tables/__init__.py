@@ -1,0 +1,1 @@
+"""How tables are written as text: encodings, the types of texts, and values that a spreadsheet must not run."""

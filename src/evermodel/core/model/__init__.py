@@ -1,0 +1,1 @@
+"""Models, how they are trained, and what strategies, tuners, pruners and fusers share."""

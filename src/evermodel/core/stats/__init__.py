@@ -1,0 +1,1 @@
+"""Statistics on arrays: tests, intervals, e-processes, distances."""

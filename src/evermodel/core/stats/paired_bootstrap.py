@@ -1,0 +1,77 @@
+"""Paired bootstrap: draws whole groups of rows with replacement, the same for both models.
+
+scipy.stats.bootstrap draws single rows, and calls a Python function for each resample; sums of groups are one product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from evermodel.core.arrays import Array
+
+RESAMPLES = 2_000
+CELLS = 200_000  # counts held at once: they stay in the processor's cache, which is three times as fast
+
+
+def encode_groups(groups: Array | None, n: int) -> tuple[Array, int]:
+    """Codes 0 … g-1 (n,) of the groups, and g. Without groups each row stands alone."""
+    if groups is None:
+        return np.arange(n), n
+    _, codes = np.unique(groups, return_inverse=True)
+    return codes.reshape(-1), int(codes.max(initial=-1)) + 1
+
+
+def sum_groups(sums: Array, codes: Array, g: int) -> Array:
+    """Sums (n, s) over rows -> (g, s) over groups."""
+    if g == len(sums):
+        out = np.empty_like(sums)
+        out[codes] = sums
+        return out
+    return np.column_stack([np.bincount(codes, weights=column, minlength=g) for column in sums.T])
+
+
+def split_stretches(n: int, parts: int = 40) -> Array:
+    """Group codes (n,) for rows in time order without an entity: consecutive stretches, at least two rows each."""
+    return np.arange(n) * min(parts, max(1, n // 2)) // max(1, n)
+
+
+def draw_counts(g: int, resamples: int, seed: int) -> Iterator[Array]:
+    """How often each of ``g`` groups is drawn, (r, g) float32, for some of the resamples at a time."""
+    rng = np.random.default_rng(seed)
+    step = max(1, min(resamples, CELLS // max(1, g)))
+    for start in range(0, resamples, step):
+        r = min(step, resamples - start)
+        drawn = rng.integers(0, g, (r, g))
+        drawn += np.arange(r)[:, None] * g
+        yield np.bincount(drawn.ravel(), minlength=r * g).reshape(r, g).astype(np.float32)
+
+
+def resample_sums(
+    sums: tuple[Array, Array], of_sums: Callable[[Array], Array], resamples: int, seed: int, margin_slope: float = 0.0
+) -> Array:
+    """Challenger - (1 + lean) champion, resampled -> (resamples,). ``sums``: champion's and challenger's, (g, s)."""
+    both, s = np.concatenate(sums, axis=1), sums[0].shape[1]
+    out = []
+    for drawn in draw_counts(len(both), resamples, seed):
+        drawn_sums = drawn @ both
+        out.append(of_sums(drawn_sums[:, s:]) - (1.0 + margin_slope) * of_sums(drawn_sums[:, :s]))
+    return np.concatenate(out)
+
+
+def resample_rows(
+    score: Callable[[Array], tuple[float, float]],
+    codes: Array,
+    g: int,
+    resamples: int,
+    seed: int,
+    margin_slope: float = 0.0,
+) -> Array:
+    """The same for any score of weighted rows; ``score`` maps weights (n,) to the champion's and challenger's value."""
+    out = []
+    for drawn in draw_counts(g, resamples, seed):
+        for row in drawn:
+            champion, challenger = score(row[codes].astype(np.float64))
+            out.append(challenger - (1.0 + margin_slope) * champion)
+    return np.asarray(out)

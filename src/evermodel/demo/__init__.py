@@ -1,0 +1,1 @@
+"""Three deployed models kept good on shipped real data."""

@@ -1,1 +1,0 @@
-"""Detectors: one file each; plain arrays in, a number out. ``of_counts`` takes counted rows instead."""

@@ -1,0 +1,1 @@
+"""What differs between two versions of a model: where the new one wins and loses, and why."""

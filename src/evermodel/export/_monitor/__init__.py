@@ -1,1 +1,0 @@
-"""What the exporter, the Pushgateway and Nagios say, made from what the monitor knows."""

@@ -1,1 +1,0 @@
-"""The parts of the report: facts in words, charts, the page."""

@@ -1,1 +1,0 @@
-"""One file a framework: load, save, predict, fit."""

@@ -1,1 +1,0 @@
-"""Private parts of the Keras plug: reading strangers' files, training, widening."""

@@ -1,1 +1,0 @@
-"""Parts of frameworks/sklearn.py."""

@@ -1,1 +1,0 @@
-"""The private parts of frameworks/xgboost.py."""

@@ -1,0 +1,1 @@
+"""Hands measurements to Prometheus and Nagios, and configures the programs around Evermodel."""

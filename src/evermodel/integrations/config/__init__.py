@@ -1,0 +1,1 @@
+"""Writes the configuration of Prometheus, Alertmanager, Grafana, Nagios, cron, systemd and Kubernetes."""

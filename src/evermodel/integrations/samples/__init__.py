@@ -1,0 +1,1 @@
+"""The monitor's values as samples of metrics."""

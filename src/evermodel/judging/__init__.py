@@ -1,0 +1,1 @@
+"""Compares champion and challenger on the same rows and says what follows."""

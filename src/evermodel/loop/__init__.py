@@ -1,1 +1,0 @@
-"""The verbs: adopt, update, judge, promote, roll back."""

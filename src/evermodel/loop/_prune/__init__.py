@@ -1,1 +1,0 @@
-"""How much of a model can go."""

@@ -1,0 +1,1 @@
+"""Checks and updates models on schedules and triggers, without a person."""

@@ -1,0 +1,1 @@
+"""Checks everything a deployed model depends on."""

@@ -1,0 +1,1 @@
+"""Watches the version in service: intake of rows, windows, performance, drift, alarms."""

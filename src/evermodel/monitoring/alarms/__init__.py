@@ -1,0 +1,1 @@
+"""Turns the monitor's counts into alarms."""

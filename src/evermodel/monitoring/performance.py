@@ -1,0 +1,197 @@
+"""Measures a version on the labelled rows of a window, in all and by slice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from evermodel.core.arrays import Array
+from evermodel.core.data.contract import Contract
+from evermodel.core.data.target_column import class_text
+from evermodel.core.records.monitoring import MetricValue, Window
+from evermodel.core.stats.accuracy_estimate import Sums, estimate_from_predictors, sum_confidences
+from evermodel.core.stats.metric import METRICS, PerGroup
+from evermodel.core.stats.metric_intervals import measure_mean, measure_metric, measure_sampled
+from evermodel.judging.task_metrics import list_metrics, list_ranking_metrics
+from evermodel.monitoring.other_answers import list_others, select_answer
+from evermodel.monitoring.watched_rows import CODE, ERROR_GROUP, GROUP, SAMPLED, SECOND, Y
+
+SMALLEST_SLICE = 30  # labelled rows
+MOST_SLICES = 40
+OF_ANSWERS = ("accuracy", "balanced_accuracy", "f1", "precision", "recall")  # need no probabilities
+FEWEST_GROUPS = 10
+MOST_CONFUSED = 20  # classes up to which the confusion matrix is kept
+
+
+def measure_windows(
+    rows: pl.DataFrame, contract: Contract, version: str, start: str, end: str, total: int, mature: bool
+) -> tuple[Window, ...]:
+    """One measurement of all rows of a window, and one for each slice. ``rows`` have a label and a prediction."""
+    windows = []
+    for name, part in _split_slices(rows):
+        predicted = count_predictions(part, contract)
+        n = total if not name else part.height
+        metrics = measure_metrics(part, contract, n)
+        windows.append(
+            Window(
+                start,
+                end,
+                n,
+                metrics[1],
+                version,
+                name,
+                mature,
+                metrics[0],
+                predictions=predicted,
+                confusion=count_confusion(part, contract),
+                answers=measure_answers(part, contract, n) if contract.outputs and not name else {},
+            )
+        )
+    return tuple(windows)
+
+
+def measure_answers(rows: pl.DataFrame, contract: Contract, total: int) -> dict[str, dict[str, MetricValue]]:
+    """Target column -> the metrics of each answer that is not the judged one, where its labels are there."""
+    found = {}
+    for output in list_others(contract):
+        alone = select_answer(rows, contract, output)
+        measured = {} if alone is None else measure_metrics(*alone, total)[0]
+        if measured:
+            found[output.target] = measured
+    return found
+
+
+def measure_metrics(rows: pl.DataFrame, contract: Contract, total: int) -> tuple[dict[str, MetricValue], int]:
+    """metric -> its value on the labelled rows, and how many those are; undefined metrics are absent.
+
+    Labels of sampled rows are weighted, so that the values hold for all ``total`` rows.
+    """
+    labelled = rows.filter(pl.col(Y).is_not_null() & pl.col(CODE).is_not_null())
+    if not labelled.height:
+        return {}, 0
+    y = labelled[Y].to_numpy()
+    p, complete = read_predictions(labelled, contract)
+    names = list_metrics(contract.task)
+    if contract.task != "regression":
+        y = y.astype(np.int64)
+        names = tuple(m for m in names if complete or m in OF_ANSWERS)
+    sampled_with = labelled[SAMPLED].to_numpy() if SAMPLED in labelled.columns and labelled[SAMPLED].count() else None
+    values = {
+        m: measure_metric(m, y, p) if sampled_with is None else measure_sampled(m, y, p, sampled_with, total)
+        for m in names
+    }
+    if sampled_with is None and GROUP in labelled.columns and contract.task != "multiclass":
+        values |= measure_ranking(labelled[GROUP], y.astype(np.float64), p if p.ndim == 1 else p[:, 1])
+    return {m: v for m, v in values.items() if np.isfinite(v.value)}, labelled.height
+
+
+def measure_ranking(group: pl.Series, y: Array, score: Array) -> dict[str, MetricValue]:
+    """Ranking metrics within groups of rows; absent where fewer than ``FEWEST_GROUPS`` have a value."""
+    usable = group.is_not_null().to_numpy()
+    if not usable.any() or y[usable].min() < 0 or y[usable].min() == y[usable].max():
+        return {}  # without rows that are less relevant than others nothing is ranked
+    codes = group.filter(usable).rank("dense").to_numpy()
+    values = {}
+    for name in list_ranking_metrics():
+        if name == "hit_rate" and y[usable].min() > 0:
+            continue
+        metric = METRICS.load_module(name)
+        if not isinstance(metric, PerGroup):
+            continue
+        each = metric.each_group(y[usable], score[usable], codes)
+        if len(each) >= FEWEST_GROUPS:
+            values[name] = measure_mean(each)
+    return values
+
+
+def count_confusion(rows: pl.DataFrame, contract: Contract) -> dict[str, dict[str, int]]:
+    """True class -> predicted class -> labelled rows; empty for regression and beyond ``MOST_CONFUSED`` classes."""
+    k = len(contract.classes)
+    labelled = rows.filter(pl.col(Y).is_not_null() & pl.col(CODE).is_not_null())
+    if contract.task == "regression" or k > MOST_CONFUSED or not labelled.height:
+        return {}
+    names = [class_text(c) for c in contract.classes]
+    pairs = labelled[Y].to_numpy().astype(np.int64) * k + labelled[CODE].to_numpy().astype(np.int64)
+    counts = np.bincount(pairs, minlength=k * k).reshape(k, k)
+    return {names[i]: {names[j]: int(counts[i, j]) for j in range(k)} for i in range(k)}
+
+
+def sum_window_confidences(rows: pl.DataFrame, contract: Contract) -> tuple[Sums, Sums] | None:
+    """Sums over all rows and over the labelled ones; None where predictions came without probabilities."""
+    answered = rows.filter(pl.col(CODE).is_not_null())
+    if contract.task == "regression" or not answered.height:
+        return None
+    p, whole = read_predictions(answered, contract)
+    if not whole:
+        return None
+    code = answered[CODE].to_numpy()
+    confidence = p[np.arange(len(p)), code.astype(np.int64)]
+    sampled = answered[SAMPLED].is_not_null() if SAMPLED in answered.columns else pl.Series([False] * answered.height)
+    labelled = (answered[Y].is_not_null() & ~sampled).to_numpy()
+    right = (code == answered[Y].fill_null(-1.0).to_numpy()).astype(np.float64)
+    return sum_confidences(right, confidence), sum_confidences(right[labelled], confidence[labelled])
+
+
+def estimate_accuracy(rows: pl.DataFrame, contract: Contract) -> MetricValue | None:
+    """Accuracy of all rows from the labels of some, the model's confidence and, where there is one, a second model's.
+
+    None where labels are too few, complete, or sampled; sampled ones are weighted instead.
+    """
+    answered = rows.filter(pl.col(CODE).is_not_null())
+    if contract.task == "regression" or not answered.height or (SAMPLED in rows.columns and rows[SAMPLED].count()):
+        return None
+    p, whole = read_predictions(answered, contract)
+    if not whole:
+        return None
+    code, labelled = answered[CODE].to_numpy(), answered[Y].is_not_null().to_numpy()
+    predictors = p[np.arange(len(p)), code.astype(np.int64)][:, None]
+    if SECOND in answered.columns and not answered[SECOND].null_count():
+        predictors = np.column_stack([predictors, answered[SECOND].to_numpy().astype(np.float64)])
+    right = (code == answered[Y].fill_null(-1.0).to_numpy()).astype(np.float64)
+    return None if labelled.all() else estimate_from_predictors(right[labelled], predictors[labelled], predictors)
+
+
+def sum_errors_by_group(rows: pl.DataFrame) -> tuple[tuple[float, ...], ...]:
+    """Of a regression's labelled rows: the error groups that occur, the rows of each, their summed absolute errors."""
+    if ERROR_GROUP not in rows.columns or (SAMPLED in rows.columns and rows[SAMPLED].count()):
+        return ()
+    labelled = rows.filter(pl.col(Y).is_not_null() & pl.col(ERROR_GROUP).is_not_null() & pl.col(CODE).is_not_null())
+    by = (
+        labelled.group_by(ERROR_GROUP)
+        .agg(pl.len(), (pl.col(CODE) - pl.col(Y)).abs().sum().alias("e"))
+        .sort(ERROR_GROUP)
+    )
+    return tuple(tuple(float(v) for v in by[c]) for c in (ERROR_GROUP, "len", "e"))
+
+
+def read_predictions(rows: pl.DataFrame, contract: Contract) -> tuple[Array, bool]:
+    """(n,) values or (n, k) probabilities, and True; without probabilities, predicted classes as 0 and 1, and False."""
+    code = rows[CODE].to_numpy()
+    if contract.task == "regression":
+        return code, True
+    k = len(contract.classes)
+    shares = [f"p{i}" for i in range(k)]
+    if all(s in rows.columns for s in shares):
+        p = rows.select(shares).to_numpy().astype(np.float64)
+        if np.isfinite(p).all():
+            return p, True
+    return np.eye(k)[code.astype(np.int64)], False
+
+
+def count_predictions(rows: pl.DataFrame, contract: Contract) -> dict[str, int]:
+    """class -> how often it was predicted; empty for regression."""
+    if contract.task == "regression":
+        return {}
+    counts = np.bincount(rows[CODE].drop_nulls().to_numpy().astype(np.int64), minlength=len(contract.classes))
+    return {class_text(c): int(n) for c, n in zip(contract.classes, counts, strict=True) if n}
+
+
+def _split_slices(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    yield "", rows
+    for column in [c for c in rows.columns if c.startswith("s:")]:
+        counts = rows.filter(pl.col(Y).is_not_null())[column].drop_nulls().value_counts(sort=True)
+        for value, n in counts.head(MOST_SLICES).iter_rows():
+            if n >= SMALLEST_SLICE:
+                yield f"{column[2:]}={value}", rows.filter(pl.col(column) == value)

@@ -1,0 +1,265 @@
+"""Adds a delivery of rows to the state: rows are counted by window, predictions stored until their labels arrive."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from evermodel.core.arrays import Array
+from evermodel.core.clock import current_seconds
+from evermodel.core.data.contract import Contract
+from evermodel.core.data.scan import scan
+from evermodel.core.model.model import Model
+from evermodel.core.stats.reference_bins import ColumnCounts, count_column
+from evermodel.core.stats.row_cells import JOINT
+from evermodel.core.store import Store
+from evermodel.monitoring.monitor_state import MonitorState, StoredRows, VersionMonitor, WindowCounts
+from evermodel.monitoring.performance import count_predictions, read_predictions
+from evermodel.monitoring.reference import PREDICTION, compute_losses, select_prediction
+from evermodel.monitoring.watched_rows import (
+    CODE,
+    ERROR_GROUP,
+    ID,
+    TIME,
+    WINDOW,
+    Block,
+    IncomingRows,
+    WindowSize,
+    Y,
+    inspect_rows,
+    name_window,
+    predict_blocks,
+)
+
+PART_ROWS = 500_000  # rows a stored part
+MOST_KEPT = 2_000_000  # rows whose predictions are stored until their labels arrive
+PREDICTION_GROUPS = 16  # with at most 16 cells of the inputs
+ALL_GROUPS = PREDICTION_GROUPS * 16
+DAY = 86_400.0
+LATENCIES = 200
+
+
+def take_rows(
+    store: Store,
+    state: MonitorState,
+    model: Model,
+    data: Any,
+    cut: WindowSize,
+    id_: str | None,
+    second: Model | None = None,
+    *,
+    shuffled: bool = False,
+) -> tuple[MonitorState, set[str]]:
+    """The state with all rows of ``data`` in it, and the keys of the windows that got rows. Memory stays flat.
+
+    ``shuffled``: the order of the rows means nothing, so that windows are drawn from all of them.
+    """
+    rows = scan(data, model.contract.row_format)
+    incoming = inspect_rows(shuffle_rows(rows) if shuffled else rows, model.contract, id_)
+    watched = state.watched[state.version]
+    intake = Intake(store, state, watched, model.contract, incoming, cut)
+    for block in predict_blocks(incoming, model, cut, state.counters.get("predictions", 0), second):
+        intake.add(block)
+    return intake.build_state(), set(intake.touched)
+
+
+def shuffle_rows(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows in an order that hangs on their number alone; a file that is sorted by class becomes a mixture."""
+    number = "__number"
+    return rows.with_row_index(number).sort(pl.col(number).hash(seed=0)).drop(number)
+
+
+class Intake:
+    """Adds up the blocks of one delivery."""
+
+    def __init__(
+        self,
+        store: Store,
+        state: MonitorState,
+        watched: VersionMonitor,
+        contract: Contract,
+        incoming: IncomingRows,
+        cut: WindowSize,
+    ) -> None:
+        self.store, self.state, self.watched, self.contract = store, state, watched, contract
+        self.incoming, self.cut = incoming, cut
+        self.touched: dict[str, WindowCounts] = {}
+        self.pending: list[pl.DataFrame] = []
+        self.stored_rows: list[StoredRows] = []
+        self.known = _known_ids(store, state) if incoming.keys else np.empty(0, dtype=np.uint64)
+        self.counts = {"predictions": 0, "labels": 0, "duplicates": 0, "clock": 0}
+        self.latencies: list[tuple[float, int]] = []
+        self.newest = -np.inf
+        self.last_window: int | None = None
+
+    def add(self, block: Block) -> None:
+        """Counts the rows of a block by window, and stores their predictions."""
+        kept, inputs = self._clocked(*self._once(block.kept, block.inputs))
+        if not kept.height:
+            return
+        if self.contract.task == "regression":
+            kept = kept.with_columns(assign_error_groups(kept, inputs, self.watched))
+        self.counts["predictions"] += kept.height
+        self.counts["labels"] += kept[Y].count()
+        if np.isfinite(block.seconds):
+            self.latencies.append((block.seconds, block.kept.height))
+        for (start,), at in kept.with_row_index("__at").group_by(WINDOW, maintain_order=True):
+            index = at["__at"].to_numpy()
+            window = self._count_window(int(str(start)), kept[index], inputs[index])
+            self.touched[window.key] = self.touched[window.key] + window if window.key in self.touched else window
+        self.pending.append(kept)
+        if sum(p.height for p in self.pending) >= PART_ROWS:
+            self._flush()
+
+    def _once(self, kept: pl.DataFrame, inputs: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Each id once; a row that was delivered before is counted as a duplicate and left out."""
+        if not self.incoming.keys:
+            return kept, inputs
+        hashes = kept[ID].hash(seed=0).to_numpy()
+        _, first = np.unique(hashes, return_index=True)
+        fresh = np.zeros(len(hashes), dtype=bool)
+        fresh[first] = True
+        fresh &= ~np.isin(hashes, self.known)
+        self.known = np.concatenate([self.known, hashes[fresh]])
+        self.counts["duplicates"] += int((~fresh).sum())
+        return kept.filter(fresh), inputs.filter(fresh)
+
+    def _clocked(self, kept: pl.DataFrame, inputs: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Rows without a time, or from the future, go into the window of the rows before them."""
+        wrong = (kept[TIME] > current_seconds() + DAY).fill_null(False)
+        if self.incoming.dated:
+            self.counts["clock"] += int(wrong.sum()) + kept[TIME].null_count()
+        kept = kept.with_columns(
+            pl.when(~wrong).then(pl.col(TIME)).alias(TIME),
+            (pl.col(WINDOW) if self.cut.rows else pl.when(~wrong).then(pl.col(WINDOW))).alias(WINDOW),
+        )
+        times = kept[TIME].drop_nulls().to_numpy()
+        self.newest = max(self.newest, float(times.max(initial=-np.inf)))
+        if kept[WINDOW].null_count():
+            filled = kept[WINDOW].fill_null(strategy="forward")
+            fallback = self.last_window if self.last_window is not None else filled.drop_nulls().first()
+            if fallback is None:
+                fallback = int(current_seconds() // self.cut.seconds * self.cut.seconds)
+            kept = kept.with_columns(filled.fill_null(pl.lit(fallback)))
+        if kept.height:
+            self.last_window = int(kept[WINDOW][-1])
+        return kept, inputs
+
+    def _count_window(self, start: int, kept: pl.DataFrame, inputs: pl.DataFrame) -> WindowCounts:
+        key, begins, ends = name_window(start, self.cut, self.cut.rows)
+        columns: dict[str, ColumnCounts] = {
+            n: count_column(inputs[n], r)
+            for n, r in self.watched.columns.items()
+            if n in inputs.columns and n not in self.incoming.missing_columns
+        }
+        cells, joint = self.watched.cells, self.watched.columns.get(JOINT)
+        if (
+            cells is not None
+            and joint is not None
+            and cells.names <= set(inputs.columns) - set(self.incoming.missing_columns)
+        ):
+            columns[JOINT] = count_column(cells(inputs), joint)
+        answered = kept.filter(pl.col(CODE).is_not_null())
+        prediction = self.watched.columns.get(PREDICTION)
+        if prediction is not None and answered.height:
+            p, whole = read_predictions(answered, self.contract)
+            if whole or prediction.kind == "category":
+                columns[PREDICTION] = count_column(select_prediction(p, self.contract.classes), prediction)
+        sums = sum_labels(answered, self.contract, self.watched.loss_edge)
+        predicted = count_predictions(kept, self.contract)
+        return WindowCounts(key, begins, ends, kept.height, *sums, columns=columns, predicted=predicted)
+
+    def _flush(self) -> None:
+        if self.pending:
+            self.stored_rows.append(
+                write_rows(self.store, pl.concat(self.pending, how="diagonal"), self.state, self.cut)
+            )
+            self.pending = []
+
+    def _answers_alone(self) -> bool:
+        """Whether predictions came without any of their inputs: then no column is missing."""
+        return self.incoming.given and len(self.incoming.missing_columns) == len(self.contract.names)
+
+    def build_state(self) -> MonitorState:
+        """The state with the delivery in it."""
+        self._flush()
+        windows = dict(self.watched.windows)
+        for key, window in self.touched.items():
+            windows[key] = windows[key] + window if key in windows else window
+        watched = dataclasses.replace(self.watched, windows=dict(sorted(windows.items())))
+        gauges, now = dict(self.state.gauges), current_seconds()
+        newest = self.newest if np.isfinite(self.newest) else now
+        gauges["last_row"] = max(newest, gauges.get("last_row", newest))
+        if self.counts["labels"]:
+            gauges["last_label"] = now
+        predicted: dict[str, int] = {}
+        for window in self.touched.values():
+            for c, n in window.predicted.items():
+                predicted[f"predicted.{c}"] = predicted.get(f"predicted.{c}", 0) + n
+        parts = (*self.state.stored_rows, *self.stored_rows)
+        while len(parts) > 1 and sum(p.rows for p in parts) > MOST_KEPT:
+            parts = parts[1:]
+        state = dataclasses.replace(
+            self.state,
+            watched={**self.state.watched, self.state.version: watched},
+            stored_rows=parts,
+            gauges=gauges,
+            missing_columns=() if self._answers_alone() else self.incoming.missing_columns,
+            latencies=(*self.state.latencies, *self.latencies)[-LATENCIES:],
+        )
+        return state.add_to_counters(batches=1, **self.counts, **predicted)
+
+
+def assign_error_groups(kept: pl.DataFrame, inputs: pl.DataFrame, watched: VersionMonitor) -> pl.Series:
+    """Groups of rows of a regression with similar errors, by the cell of their inputs and by their prediction."""
+    prediction, cells = watched.columns.get(PREDICTION), watched.cells
+    group, defined = np.zeros(kept.height, dtype=np.int64), np.ones(kept.height, dtype=bool)
+    if prediction is not None:
+        code = kept[CODE].fill_null(float("nan")).to_numpy()
+        defined &= np.isfinite(code)
+        group += (
+            np.searchsorted(prediction.starts, np.searchsorted(prediction.edges, code, side="left"), side="right") - 1
+        )
+    if cells is not None and cells.names <= set(inputs.columns):
+        group += PREDICTION_GROUPS * cells(inputs).str.slice(5).cast(pl.Int64).to_numpy()
+    return pl.Series(ERROR_GROUP, group).set(pl.Series(~defined), None)
+
+
+def sum_labels(answered: pl.DataFrame, contract: Contract, edge: float) -> tuple[int, int, int]:
+    """Counts labelled rows, wrong answers and large losses among rows with a prediction."""
+    labelled = answered.filter(pl.col(Y).is_not_null())
+    if not labelled.height:
+        return 0, 0, 0
+    y: Array = labelled[Y].to_numpy()
+    p, whole = read_predictions(labelled, contract)
+    wrong = 0 if contract.task == "regression" else int((labelled[CODE].to_numpy() != y).sum())
+    large = int((compute_losses(y, p) > edge).sum()) if whole and np.isfinite(edge) else 0
+    return labelled.height, wrong, large
+
+
+def write_rows(store: Store, rows: pl.DataFrame, state: MonitorState, cut: WindowSize) -> StoredRows:
+    """Stores predicted rows as a blob."""
+    keys = tuple(name_window(int(s), cut, cut.rows)[0] for s in rows[WINDOW].unique().sort())
+    arrived = current_seconds()
+    staged = store.staging_folder() / "part.parquet"
+    about = {"monitor": state.name, "version": state.version, "arrived": repr(arrived)}
+    rows.write_parquet(staged, metadata=about)
+    return StoredRows(store.put_blob(staged), state.version, keys, rows.height, rows[Y].count(), arrived)
+
+
+def _known_ids(store: Store, state: MonitorState) -> Array:
+    of = (pl.read_parquet(store.get_blob(p.blob), columns=[ID])[ID].drop_nulls() for p in state.stored_rows)
+    return np.concatenate([np.empty(0, dtype=np.uint64), *(ids.hash(seed=0).to_numpy() for ids in of)])
+
+
+def read_window_rows(store: Store, parts: tuple[StoredRows, ...], version: str, key: str, start: int) -> pl.DataFrame:
+    """All stored rows of one window of one version."""
+    rows = [_of(store, p, start) for p in parts if p.version == version and key in p.windows]
+    return pl.concat(rows, how="diagonal") if rows else pl.DataFrame()
+
+
+def _of(store: Store, part: StoredRows, start: int) -> pl.DataFrame:
+    return pl.scan_parquet(store.get_blob(part.blob)).filter(pl.col(WINDOW) == start).collect()

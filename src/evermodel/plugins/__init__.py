@@ -1,0 +1,1 @@
+"""Everything that can be exchanged: one folder a kind, one file a plugin."""

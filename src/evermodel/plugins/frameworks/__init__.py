@@ -1,0 +1,1 @@
+"""Frameworks: one file each, to load, save, predict and fit its models."""

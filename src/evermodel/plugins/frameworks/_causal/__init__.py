@@ -1,0 +1,1 @@
+"""Causal language models that answer with one of known texts."""

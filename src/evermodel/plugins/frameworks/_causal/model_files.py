@@ -1,0 +1,146 @@
+"""A language model's files: a stranger's folder or GGUF file, the folder of a version, the folder for transformers."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from evermodel.core.errors import BadModel, MissingExtra
+from evermodel.core.model.capabilities import TrainablePart
+from evermodel.core.tensors.model_weights import SINGLE, read_model_weights
+from evermodel.plugins.frameworks._causal.answer_scores import check_memory
+from evermodel.plugins.frameworks._causal.language_model import SEPARATOR, LanguageModel
+from evermodel.plugins.frameworks._transformers.folder_check import (
+    CONFIG,
+    TOKENIZER,
+    read_checked_config,
+    read_json,
+    read_tokenizer,
+)
+from evermodel.plugins.frameworks._transformers.low_rank import A as LORA_A
+from evermodel.plugins.frameworks._transformers.low_rank import adapter_config
+from evermodel.plugins.frameworks._transformers.network_files import (
+    ADAPTER,
+    import_transformers,
+    read_adapter,
+    read_network,
+    share_weights,
+    write_adapter,
+    write_tokenizer,
+    write_weights,
+    write_whole_folder,
+)
+
+BASE, TOLD = "base", "language_model.json"
+ANSWERS = "answers.json"  # beside what transformers reads: the labels and how they are asked for
+AUTO_CLASS = "AutoModelForCausalLM"
+GGUF = b"GGUF"
+
+
+def is_gguf(path: Path) -> bool:
+    """By the first bytes."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(GGUF)) == GGUF
+    except OSError:
+        return False
+
+
+def read_folder(path: Path) -> LanguageModel:
+    """The language model of a stranger's folder. Raises BadModel or Unsafe; nothing in it is executed."""
+    config = read_checked_config(path, language_model=True)
+    network = read_network(path, AUTO_CLASS, use_safetensors=True)
+    labels = read_json(path / ANSWERS).get("labels") if (path / ANSWERS).is_file() else None
+    if labels is not None and not (isinstance(labels, list) and all(type(x) in (str, int, bool) for x in labels)):
+        raise BadModel(f"{ANSWERS} names no list of labels.", "Copy the folder again.")
+    files = read_model_weights(path).paths
+    found = LanguageModel(
+        config, read_tokenizer(path), network, files, labels=None if labels is None else tuple(labels)
+    )
+    return _check(found)
+
+
+def read_gguf(path: Path) -> LanguageModel:
+    """The language model of a GGUF file, its weights as 32-bit numbers, whatever they are stored in."""
+    if importlib.util.find_spec("gguf") is None:  # transformers reads the file by it
+        raise MissingExtra.for_package("gguf", "transformers", "Reading a GGUF file")
+    transformers = import_transformers()
+    with contextlib.redirect_stderr(io.StringIO()):  # a bar of its own, which goes into pipes too
+        network = read_network(path.parent, AUTO_CLASS, gguf_file=path.name)
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            path.parent, gguf_file=path.name, local_files_only=True, trust_remote_code=False
+        )
+        told = tokenizer.backend_tokenizer.to_str()
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise BadModel(f"The tokenizer in {path.name} cannot be read ({said}).") from error
+    config = json.loads(network.config.to_json_string(use_diff=False))
+    config = {k: v for k, v in config.items() if k not in ("quantization_config", "_name_or_path")}
+    config["architectures"] = [type(network).__name__]
+    named = {"eos_token": tokenizer.eos_token, "pad_token": tokenizer.pad_token, "bos_token": tokenizer.bos_token}
+    files = {
+        TOKENIZER: told.encode(),
+        "tokenizer_config.json": json.dumps(
+            {"tokenizer_class": "PreTrainedTokenizerFast", **{k: str(v) for k, v in named.items() if v is not None}}
+        ).encode(),
+    }
+    return _check(LanguageModel(config, files, network))
+
+
+def save(model: LanguageModel, to: Path) -> None:
+    """The pretrained network as a folder of its own, and beside it the adapter as a folder that PEFT reads."""
+    base = to / BASE
+    base.mkdir()
+    (base / CONFIG).write_text(json.dumps(dict(model.config), indent=1))
+    write_tokenizer(model.tokenizer, base)
+    share_weights(model.files, model.files_are_kept, model.pretrained, base)
+    (to / TOLD).write_text(model.to_json())
+    if not model.trained:
+        return
+    (to / ADAPTER).mkdir()
+    rank = next(len(tensor) for name, tensor in model.trained.items() if name.endswith(LORA_A))
+    told = adapter_config(model.pretrained, rank, f"../{BASE}", "CAUSAL_LM")
+    (to / ADAPTER / "adapter_config.json").write_text(json.dumps(told, indent=1))
+    write_adapter(model.trained, to / ADAPTER)
+
+
+def load(at: Path) -> LanguageModel:
+    """The language model of a version's folder."""
+    base, told = at / BASE, json.loads((at / TOLD).read_text())
+    return LanguageModel(
+        read_json(base / CONFIG),
+        read_tokenizer(base),
+        read_network(base, AUTO_CLASS, use_safetensors=True),
+        read_model_weights(base).paths,
+        True,
+        read_adapter(at),
+        None if told["labels"] is None else tuple(told["labels"]),
+        TrainablePart(told["part"]),
+        int(told["rank"]),
+    )
+
+
+def write_folder(model: LanguageModel, to: Path) -> None:
+    """Everything as transformers reads it, the adapter added to the weights; the folder is old or new, never half."""
+    with write_whole_folder(to) as staged:
+        (staged / CONFIG).write_text(json.dumps(dict(model.config), indent=1))
+        write_tokenizer(model.tokenizer, staged)
+        write_weights(model.network, staged / SINGLE)
+        asked: dict[str, Any] = {"labels": list(model.labels or ()), "separator": SEPARATOR, "end": model.end}
+        (staged / ANSWERS).write_text(json.dumps(asked, indent=1))
+
+
+def _check(model: LanguageModel) -> LanguageModel:
+    """Raises BadModel where the tokenizer is another model's, no token ends an answer, or the network is of a kind
+    that cannot be asked.
+    """
+    size = int(model.config.get("vocab_size") or 1 << 60)
+    if model.end >= size or model.tokens.padding >= size:
+        raise BadModel("The tokenizer names tokens that the network does not know: it belongs to another model.")
+    check_memory(model.network, model.tokens.padding)
+    return model

@@ -1,0 +1,1 @@
+"""Private parts of the Keras plugin: reading strangers' files, training, widening."""

@@ -1,0 +1,1 @@
+"""Parts of plugins/frameworks/sklearn.py."""

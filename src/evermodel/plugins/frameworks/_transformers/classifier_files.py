@@ -1,0 +1,93 @@
+"""A text classifier's files: the folder of a version, and the plain folder that transformers itself reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from evermodel.core.errors import BadModel
+from evermodel.core.model.capabilities import TrainablePart
+from evermodel.core.tensors.model_weights import SINGLE, read_model_weights
+from evermodel.plugins.frameworks._transformers.classification_head import find_head
+from evermodel.plugins.frameworks._transformers.classifier import TextClassifier
+from evermodel.plugins.frameworks._transformers.folder_check import (
+    CONFIG,
+    read_checked_config,
+    read_json,
+    read_labels,
+    read_tokenizer,
+)
+from evermodel.plugins.frameworks._transformers.low_rank import A as LORA_A
+from evermodel.plugins.frameworks._transformers.low_rank import adapter_config
+from evermodel.plugins.frameworks._transformers.network_files import (
+    ADAPTER,
+    read_adapter,
+    read_network,
+    share_weights,
+    write_adapter,
+    write_tokenizer,
+    write_weights,
+    write_whole_folder,
+)
+
+BASE = "base"
+AUTO_CLASS = "AutoModelForSequenceClassification"
+
+
+def read_folder(path: Path) -> TextClassifier:
+    """The text classifier of a stranger's folder. Raises BadModel or Unsafe; nothing in it is executed."""
+    config = read_checked_config(path)
+    network = read_network(path, AUTO_CLASS, use_safetensors=True)
+    find_head(network)
+    model = TextClassifier(
+        config, read_tokenizer(path), network, read_model_weights(path).paths, labels=read_labels(config)
+    )
+    if model.tokens.padding >= int(config.get("vocab_size") or 1 << 60):
+        raise BadModel("The padding token of the tokenizer is none that the network knows.")
+    if model.labels is not None and len(model.labels) != model.outputs:
+        raise BadModel(f"{CONFIG} names {len(model.labels)} labels, and the head has {model.outputs} outputs.")
+    return model
+
+
+def save(model: TextClassifier, to: Path) -> None:
+    """The pretrained network as a folder of its own, whose weights are linked where a file holds them already, and
+    beside it the adapter and the head as a folder that PEFT reads.
+    """
+    base = to / BASE
+    base.mkdir()
+    (base / CONFIG).write_text(json.dumps(dict(model.config), indent=1))
+    write_tokenizer(model.tokenizer, base)
+    share_weights(model.files, model.files_are_kept, model.pretrained, base)
+    (to / "classifier.json").write_text(model.to_json())
+    if not model.trained:
+        return
+    (to / ADAPTER).mkdir()
+    rank = next((len(tensor) for name, tensor in model.trained.items() if name.endswith(LORA_A)), 0)
+    if rank:  # else the head alone was trained, and PEFT has nothing to read
+        told = adapter_config(model.pretrained, rank, f"../{BASE}", "SEQ_CLS", model.head.names)
+        (to / ADAPTER / "adapter_config.json").write_text(json.dumps(told, indent=1))
+    write_adapter(model.trained, to / ADAPTER)
+
+
+def load(at: Path) -> TextClassifier:
+    """The classifier of a version's folder."""
+    base, told = at / BASE, json.loads((at / "classifier.json").read_text())
+    return TextClassifier(
+        read_json(base / CONFIG),
+        read_tokenizer(base),
+        read_network(base, AUTO_CLASS, use_safetensors=True),
+        read_model_weights(base).paths,
+        True,
+        read_adapter(at),
+        None if told["labels"] is None else tuple(told["labels"]),
+        TrainablePart(told["part"]),
+        int(told["rank"]),
+    )
+
+
+def write_folder(model: TextClassifier, to: Path) -> None:
+    """Everything as transformers reads it, the adapter added to the weights; the folder is old or new, never half."""
+    with write_whole_folder(to) as staged:
+        (staged / CONFIG).write_text(json.dumps(model.full_config(), indent=1))
+        write_tokenizer(model.tokenizer, staged)
+        write_weights(model.network, staged / SINGLE)

@@ -1,0 +1,1 @@
+"""The private parts of plugins/frameworks/xgboost.py."""

@@ -1,0 +1,1 @@
+"""Fusers: ways to make one model of several, one a file."""

@@ -1,0 +1,1 @@
+"""Gates: one file for each question that the judge asks about a challenger."""

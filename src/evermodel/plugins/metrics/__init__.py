@@ -1,0 +1,1 @@
+"""Metrics: one file each; ``core/stats/metric.py`` says what a metric declares and may offer."""

@@ -1,0 +1,1 @@
+"""Notifiers: ways to send a notice to people, one a file."""

@@ -1,0 +1,1 @@
+"""Pruners: ways to make a model smaller and faster, one a file."""

@@ -1,0 +1,1 @@
+"""Where versions are published: folders and registries of other serving systems. One file each."""

@@ -1,0 +1,1 @@
+"""Stores: where versions, names and events are stored."""

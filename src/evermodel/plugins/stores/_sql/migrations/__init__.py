@@ -1,0 +1,1 @@
+"""How the tables of older registries become those of today, one file a step."""

@@ -1,0 +1,1 @@
+"""Strategies: ways to train a challenger from a model and new rows, one a file."""

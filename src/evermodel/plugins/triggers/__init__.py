@@ -1,0 +1,1 @@
+"""Reasons to update a model now, one trigger a file."""

@@ -1,0 +1,1 @@
+"""Tuners: ways to search a space of hyperparameters, one a file."""

@@ -1,0 +1,1 @@
+"""Takes a deployed model into the registry."""

@@ -1,0 +1,32 @@
+"""Every metric of two models side by side, with intervals, as reports and JSON show it."""
+
+from __future__ import annotations
+
+from evermodel.core.records.update_record import Score
+from evermodel.core.records.verdict import Finding, Verdict
+from evermodel.judging.comparison import compare_predictions
+from evermodel.judging.judge_input import JudgeInput
+from evermodel.judging.task_metrics import list_metrics
+from evermodel.judging.verdict_wording import describe_reason
+from evermodel.registry.update_result import ScoreTable
+
+WORST_FIRST = (Finding.INVALID, Finding.FAIL, Finding.HOLD, Finding.PASS)
+
+
+def build_score_table(scores: JudgeInput) -> ScoreTable:
+    """ "new" | "past" | "in_sample" -> metric -> both scores and the interval of their difference."""
+    shown: dict[str, dict[str, Score]] = {}
+    for where, rows in (("new", scores.new), ("past", scores.past), ("in_sample", scores.in_sample)):
+        if rows is None:
+            continue
+        shown[where] = {}
+        for metric in list_metrics(scores.task):
+            c = compare_predictions(metric, rows, seed=scores.seed)
+            shown[where][metric] = Score(c.champion, c.challenger, c.difference, c.low, c.high, c.n)
+    return ScoreTable(shown)
+
+
+def describe_reasons(verdict: Verdict) -> tuple[str, ...]:
+    """The reasons worth a person's time: those that decided, the worst first, then those with numbers behind them."""
+    told = [r for r in verdict.reasons if r.finding is not Finding.PASS or r.comparison is not None]
+    return tuple(describe_reason(r) for r in sorted(told, key=lambda r: WORST_FIRST.index(r.finding)))

@@ -1,0 +1,1 @@
+"""Searches for a better model: tune, prune, fuse, iterate."""

@@ -1,0 +1,1 @@
+"""Merges model files of any size, a part at a time: weights in, weights out, no framework."""

@@ -1,0 +1,1 @@
+"""Searches for a smaller model that is no worse."""

@@ -1,0 +1,1 @@
+"""The inference server: answers requests with the version in service, and changes it without a dropped one."""

@@ -1,1 +1,0 @@
-"""Where versions, names and events are kept."""

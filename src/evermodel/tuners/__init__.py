@@ -1,1 +1,0 @@
-"""Ways to search a space of hyperparameters, one a file."""

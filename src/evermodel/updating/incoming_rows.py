@@ -1,0 +1,85 @@
+"""Checks new rows before anything is trained on them: copies are left out, suspicious rows are quarantined."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from evermodel.core.arrays import Array
+from evermodel.core.contracts.suspicious_rows import (
+    MORE,
+    TELLS,
+    find_first_copies,
+    find_noisier_labels,
+    find_turned_column,
+    measure_leak,
+    measure_repeats,
+)
+from evermodel.core.data.table import Table
+from evermodel.core.model.model import Model
+from evermodel.core.records.verdict import Finding, Reason, ReasonCode, Verdict
+from evermodel.judging.judge import combine_reasons
+
+MOST_COLUMNS = 300  # are checked; more would cost more time than they are worth
+NEWEST = 20_000  # rows known before that a column is compared with
+
+
+def drop_copies(new: Table, known: Table | None) -> tuple[Table, tuple[str, ...]]:
+    """The rows without copies, where they repeat far more than rows known before did; and a sentence that says so."""
+    roles = new.roles
+    but = (roles.time, roles.weight)
+    natural = 0.0 if known is None else measure_repeats(known.frame, but)
+    first = find_first_copies(new.frame, natural, but)
+    if first is None or first.sum() < 10:
+        return new, ()
+    left = int((~first).sum())
+    return new.rows(first), (
+        f"{left:,} of {len(new):,} rows are copies of others (usual here: {natural:.0%}); each row is trained on once.",
+    )
+
+
+def find_suspicions(champion: Model, new: Table, judged: Array, known: Table | None) -> tuple[str, ...]:
+    """Why these rows cannot be an update, one each: labels reversed or noisier, an input that leaks the target."""
+    y, p = champion.target(new), champion.predict(new.frame)
+    usable = np.isfinite(y.astype(np.float64)) & (np.isfinite(p) if p.ndim == 1 else np.isfinite(p).all(axis=1))
+    y, p, frame = y[usable], p[usable], new.frame.filter(usable)
+    if p.ndim == 2 and len(y) and y.max() >= p.shape[1]:
+        return ()
+    names = [c.name for c in champion.contract.columns if c.kind not in ("image", "text")][:MOST_COLUMNS]
+    problems: list[str] = []
+    if not len(new.frame.filter(~usable)):
+        noise = find_noisier_labels(y, p, ~judged)
+        problems += [noise] if noise else []
+    problems += [w for w in (find_turned_column(y, p, frame[n]) for n in names) if w][:3]
+    return (*problems, *_find_leaks(champion, frame, y, names, known)[:3])
+
+
+def _find_leaks(champion: Model, frame: Any, y: Array, names: list[str], known: Table | None) -> list[str]:
+    """Columns that predict the target by themselves now and did not before."""
+    if known is None or not len(known):
+        return []
+    classes = 0 if champion.contract.task == "regression" else len(champion.contract.classes)
+    before = known.rows(np.arange(max(0, len(known) - NEWEST), len(known)))
+    target, leaks = champion.target(before), list[str]()
+    if classes:  # with some classes alone a column tells more of them: the same classes are compared
+        same = np.isin(target, np.unique(y))
+        before, target = before.rows(same), target[same]
+    for name in names:
+        now = measure_leak(frame[name], y, classes)
+        if now < TELLS:
+            continue
+        was = measure_leak(before.frame[name], target, classes)
+        if now - was > MORE:
+            leaks.append(f"{name} alone tells {now:.0%} of the target now, {was:.0%} before, as if it held the answer")
+    return leaks
+
+
+def apply_suspicions(verdict: Verdict, suspicions: tuple[str, ...]) -> Verdict:
+    """The verdict, invalid where the rows are suspect: a gain on them says nothing."""
+    if not suspicions:
+        return verdict
+    reasons = tuple(Reason("arrival", Finding.INVALID, ReasonCode.ROWS_SUSPECT, message=w) for w in suspicions)
+    invalid = combine_reasons((*reasons, *verdict.reasons))
+    return dataclasses.replace(invalid, comparisons=verdict.comparisons)

@@ -1,0 +1,124 @@
+"""Hold any version against the champion, on given rows or on those that were kept to judge."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evermodel.core.contracts.differences import compare_with_contract
+from evermodel.core.data.cleaning import clean
+from evermodel.core.data.scan import scan
+from evermodel.core.data.table import Table
+from evermodel.core.errors import AskedWrongly, NoData
+from evermodel.core.model.model import Model
+from evermodel.core.records.verdict import Decision, GradedRows, JudgePolicy
+from evermodel.core.store import Store
+from evermodel.judging.judge_request import Gates, JudgeRequest
+from evermodel.judging.verdict_headline import describe_evidence
+from evermodel.registry.lookup import champion_of, open_store
+from evermodel.registry.result_table import ResultTable
+from evermodel.registry.results import Result
+from evermodel.registry.row_memory import read_memory
+from evermodel.registry.score_table import build_score_table, describe_reasons
+from evermodel.registry.update_result import ScoreTable, score_lines
+from evermodel.registry.versions import load_version
+from evermodel.updating.splitting import drop_known_rows
+from evermodel.updating.verdicts.pairing import build_judge_input
+
+
+@dataclass(frozen=True)
+class JudgeResult(Result):
+    """The verdict on a version against the champion; nothing was promoted."""
+
+    name: str
+    decision: Decision
+    champion: str
+    challenger: str
+    metric: str
+    scores: ScoreTable
+    reasons: tuple[str, ...]
+    rows_needed: int | None
+    seconds: float
+    policy: JudgePolicy = JudgePolicy.BETTER
+    graded: tuple[GradedRows, ...] = ()  # what the rows show
+    stopped_by: tuple[str, ...] = ()  # the gates to which it is due that the decision is no promotion
+
+    def lines(self) -> list[str]:
+        head = f"{self.decision}: {self.name} {self.challenger} against {self.champion}"
+        evidence = describe_evidence(self.graded, self.stopped_by)
+        head = f"{head}: {evidence} (policy {self.policy})" if evidence else head
+        return [head, *score_lines(self.scores, self.metric), *(f"  because  {r}" for r in self.reasons)]
+
+    def tables(self) -> Sequence[ResultTable]:
+        return (self.scores.table(),)
+
+    def remarks(self) -> Sequence[str]:
+        return self.reasons
+
+
+def judge(
+    name: str,
+    version: str,
+    data: Any = None,
+    *,
+    metric: str | None = None,
+    margin: float | Mapping[str, float] | None = None,
+    policy: str | None = None,
+    gates: Gates | None = None,
+    registry: str | Path | None = None,
+) -> JudgeResult:
+    """Hold ``version`` against the champion on labelled rows; moves nothing and remembers nothing.
+
+    Rows that any update has seen are left out. Without ``data``, the rows that were kept out of all training judge.
+    Raises NoData where none are left, NotFound, BadData.
+
+        $ evermodel judge churn v3 april.csv
+    """
+    began = time.monotonic()
+    store = open_store(registry)
+    champion, challenger = champion_of(store, name), store.read_card(name, version)
+    if champion.version == challenger.version:
+        raise AskedWrongly(f"{version} is the champion itself.", f"'evermodel show {name}' lists other versions.")
+    first, second = load_version(store, champion), load_version(store, challenger)
+    contract = second.contract.with_classes(read_memory(store, name).classes)  # its codes are in the remembered rows
+    first, second = dataclasses.replace(first, contract=contract), dataclasses.replace(second, contract=contract)
+    terms = JudgeRequest(metric, margin, policy, gates or {}).read_terms(first.contract.task, JudgePolicy.BETTER)
+    rows = _rows(store, name, second, data)
+    in_time = not champion.shuffled
+    scores = build_judge_input(first, second, rows, None, metric=terms.metric, guard=terms.guard, series=in_time)
+    verdict = terms.judge(scores)
+    return JudgeResult(
+        name,
+        verdict.decision,
+        champion.version,
+        version,
+        scores.shown_metric,
+        build_score_table(scores),
+        describe_reasons(verdict),
+        verdict.rows_needed,
+        time.monotonic() - began,
+        terms.policy,
+        verdict.graded,
+        verdict.stopped_by,
+    )
+
+
+def _rows(store: Store, name: str, model: Model, data: Any) -> Table:
+    memory = read_memory(store, name)
+    kept, past = memory.rows(store, model.contract), memory.past(store, model.contract)
+    if data is None:
+        if past is None:
+            raise NoData(f"No rows of {name} were kept out of training.", "Give labelled rows to judge on.")
+        return past
+    frame = scan(data, model.contract.row_format)
+    found = compare_with_contract(model.contract, frame, new_classes="refuse")
+    found.refuse()
+    table = clean(found.migrate(frame), model.contract, labelled=True).collect()
+    fresh, known = drop_known_rows(table, kept)
+    if not len(fresh):
+        raise NoData(f"All {known} rows were trained on.", "A model can only be judged on rows nobody trained on.")
+    return dataclasses.replace(fresh, blocks=None)

@@ -1,0 +1,1 @@
+"""Plugins of Evermodel that another package brings."""

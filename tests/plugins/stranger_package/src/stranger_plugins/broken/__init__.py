@@ -1,0 +1,1 @@
+"""The same plugins, each breaking one promise: the contract checks must say which."""
