@@ -5,12 +5,17 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from scripts import postgres as running
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The files of the tests are our own: tests/registry/test_sandbox.py switches the child process on.
 os.environ.setdefault("EVERMODEL_SANDBOX", "off")
+# An example takes longer where the machine is busy. Where CI is set, Hypothesis's own profile has no deadline either.
+if "CI" not in os.environ:
+    settings.register_profile("evermodel", deadline=None)
+    settings.load_profile("evermodel")
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="evermodel-tests-")  # which Python files are trusted
 
 

@@ -212,7 +212,7 @@ def test_the_curve_and_the_deadline() -> None:
     assert heard[-1].validation_score is not None and 0.5 < heard[-1].validation_score <= 1
     began = time.monotonic()
     short = plugin.fit(booster("binary"), x, y, Training(epochs=10**6, deadline=began + 0.2), from_scratch=True)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     assert 1 <= short.native.rounds < 10**6
 
 

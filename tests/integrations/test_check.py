@@ -109,7 +109,7 @@ def test_a_check_that_hangs_is_unknown(program, registry):
     held.execute("BEGIN EXCLUSIVE")
     try:
         command = [program, "check", "m", "--registry", registry, "--timeout", "3"]
-        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=50)
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=200)
     finally:
         held.execute("ROLLBACK")
         held.close()

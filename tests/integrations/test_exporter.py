@@ -116,7 +116,7 @@ def test_the_command_serves_until_it_is_told_to_stop(program, quiet):
             assert b"evermodel_quality{" in servers.get(url)
         finally:
             os.kill(process.pid, signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         assert "Traceback" not in process.stderr.read()
 
 

@@ -193,7 +193,7 @@ def test_a_job_that_takes_too_long_stops_between_stages_and_no_signal_handler_is
     monkeypatch.setattr(STEPS.load_module("watch"), "watch", slow)
     began = time.monotonic()
     (check,) = place.maintain().jobs
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 25
     assert check.state == "dead"
     assert "longer than 1 s" in check.notes[0]
     assert check.outcome.error.type == "JobTimedOut"
@@ -203,10 +203,10 @@ def test_a_job_that_takes_too_long_stops_between_stages_and_no_signal_handler_is
 def test_the_command_stops_a_job_in_the_middle_of_a_stage(place, monkeypatch):
     place.police(timeout="1s", retries=0)
     handler = signal.getsignal(signal.SIGALRM)
-    monkeypatch.setattr(STEPS.load_module("watch"), "watch", lambda context: time.sleep(30))
+    monkeypatch.setattr(STEPS.load_module("watch"), "watch", lambda context: time.sleep(600))
     began = time.monotonic()
     answer = ask(["maintain", "m", "--once"], place.registry)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 300
     assert (answer.code, "longer than 1 s" in answer.out) == (21, True)
     assert signal.getsignal(signal.SIGALRM) == handler
 
@@ -446,7 +446,7 @@ def test_a_killed_worker_is_followed_by_another(place):
     child = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", code, str(place.registry), later.isoformat()], env=env
     )
-    until = time.monotonic() + 60
+    until = time.monotonic() + 240
     while not [j for j in place.store.list_jobs(states=("running",)) if j.kind == "update"]:
         assert time.monotonic() < until and child.poll() is None
         time.sleep(0.005)

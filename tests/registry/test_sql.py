@@ -138,7 +138,7 @@ def test_of_many_processes_that_move_a_name_at_once_one_wins(any_store, setup):
         racer.start()
     for racer in racers:
         racer.join()
-    assert sorted(results.get(timeout=5) for _ in racers) == ["moved"] * 3 + ["won"]
+    assert sorted(results.get(timeout=60) for _ in racers) == ["moved"] * 3 + ["won"]
     assert len(store.read_events("m")) == 1
 
 

@@ -88,7 +88,7 @@ def server_process(*words: object, registry: Path) -> Iterator[tuple[subprocess.
         process.wait()
 
 
-def wait_for(what, seconds: float = 10.0) -> float:
+def wait_for(what, seconds: float = 60.0) -> float:
     """How long it took until ``what()`` was true. Raises AssertionError when it never is."""
     began = time.monotonic()
     while time.monotonic() - began < seconds:

@@ -180,7 +180,7 @@ def test_mlflows_client_asks_and_understands(url, registry):
 
     address = urlsplit(url)
     client = ScoringServerClient(address.hostname, address.port)
-    client.wait_server_ready(timeout=5)
+    client.wait_server_ready(timeout=60)
     frame = rows(ROWS, SEED).select("a", "b", "kind").to_pandas()
     right = expected(ROWS, SEED, registry, "v1")
     answer = client.invoke(frame)

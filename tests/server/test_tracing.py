@@ -114,7 +114,7 @@ def test_a_collector_that_fails_harms_nobody(registry, status):
             for _ in range(20):
                 assert client.post("/invocations", json={"dataframe_records": records(1)}).status_code == 200
             began = time.monotonic()
-    assert time.monotonic() - began < 15  # it ends, though the spans cannot be sent
+    assert time.monotonic() - began < 60  # it ends, though the spans cannot be sent
 
 
 @pytest.mark.parametrize("address", ["collector:4318", "ftp://collector", "http://", "http://a:b", "http://[", "x"])

@@ -205,7 +205,7 @@ def test_of_two_updates_at_once_one_wins_and_one_says_so(adopted):
         one.start()
     for one in both:
         one.join()
-    found = sorted(results.get(timeout=10) for _ in both)
+    found = sorted(results.get(timeout=60) for _ in both)
     # where the machine ran them one after the other, the second met the first's champion
     assert found in (["moved", "promote"], ["promote", "promote"], ["hold", "promote"], ["promote", "reject"])
     store = open_store(adopted)
