@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evermodel.cli.command import SafeFormatter
 from evermodel.core.errors import BadData
-from evermodel.core.masking import has_secret, make_printable, mask_secrets
+from evermodel.core.masking import SafeFormatter, has_secret, make_printable, mask_secrets
 
 PASSWORDS = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="@/:&;'\"?="), min_size=3)
 

@@ -11,7 +11,7 @@ import pytest
 
 import evermodel
 from evermodel.core.errors import BadSetting, NotFound
-from evermodel.server.trial_version import draw_share, parse_trials
+from evermodel.server.trials.trial_version import draw_share, parse_trials
 from tests.cli.ground import ask
 from tests.server.conftest import wait_for
 from tests.updating.conftest import rows

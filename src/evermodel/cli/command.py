@@ -11,7 +11,7 @@ from typing import IO, Any
 import click
 
 from evermodel.core.errors import EvermodelError
-from evermodel.core.masking import make_printable, mask_secrets
+from evermodel.core.masking import SafeFormatter, make_printable
 
 LEVELS = ("debug", "info", "warning", "error")
 ARGUMENT = re.compile(r"`(\w+)`")  # how the messages of errors name an argument
@@ -73,13 +73,6 @@ def name_options(text: str, options: Mapping[str, str]) -> str:
         '--with must be a name. Give labels.'
     """
     return ARGUMENT.sub(lambda match: options.get(match[1], match[1]), text)
-
-
-class SafeFormatter(logging.Formatter):
-    """Masks secrets and shows control characters, in tracebacks too."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return make_printable(mask_secrets(super().format(record)))
 
 
 def _configure_verbosity(context: click.Context, parameter: click.Parameter, count: int) -> None:

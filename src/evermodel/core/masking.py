@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 
 HIDDEN = "***"
@@ -39,6 +40,13 @@ def make_printable(text: str) -> str:
         age\x1b[31m
     """
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+class SafeFormatter(logging.Formatter):
+    """Masks secrets and shows control characters, in tracebacks too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return make_printable(mask_secrets(super().format(record)))
 
 
 def _mask_password(match: re.Match[str]) -> str:

@@ -121,9 +121,7 @@ class InferenceApp:
 
     async def show_metrics(self, request: Request) -> Response:
         """Prometheus's metrics; in a thread, since the models' own are read from the registry."""
-        self.metrics.in_flight.set(self.predictions.in_flight)
-        for name, writer in self.models.writers.items():
-            self.metrics.lost_predictions.labels(name).set(writer.lost)
+        self.models.count_lost()
         text = await asyncio.to_thread(self.metrics.expose)
         return Response(text, media_type="text/plain; version=0.0.4")
 

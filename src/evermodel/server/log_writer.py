@@ -251,11 +251,16 @@ class LogWriter:
             self._close_segment()
 
     def _open_segment(self) -> None:
-        self._number += 1
-        name = f"{time.time_ns() // 1_000_000:015d}-{self._boot}-{self._number}{SUFFIX}"
-        self._path = self.folder / OPEN / name
-        self._file = self._path.open("xb", buffering=0)
-        fcntl.flock(self._file, fcntl.LOCK_EX)  # says that it is being written; a crash lets go of it
+        while True:
+            self._number += 1
+            name = f"{time.time_ns() // 1_000_000:015d}-{self._boot}-{self._number}{SUFFIX}"
+            path = self.folder / OPEN / name
+            file = path.open("xb", buffering=0)
+            fcntl.flock(file, fcntl.LOCK_EX)  # says that it is being written; a crash lets go of it
+            if os.fstat(file.fileno()).st_nlink:
+                break
+            file.close()  # between the two calls another process took it for one that a crash left, and removed it
+        self._path, self._file = path, file
         self._size, self._opened, self._columns = 0, time.monotonic(), None
 
     def _rotate(self) -> None:

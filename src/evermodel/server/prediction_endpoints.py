@@ -31,7 +31,7 @@ from evermodel.server.request_tracing import RequestTracer
 from evermodel.server.served_models import ServedModel, ServedModels
 from evermodel.server.server_metrics import ServerMetrics
 from evermodel.server.server_settings import ServerLimits
-from evermodel.server.trial_version import MOST_WAITING, TrialVersion
+from evermodel.server.trials.trial_version import MOST_WAITING, TrialVersion
 
 logger = logging.getLogger(__name__)
 requests_log = logging.getLogger("evermodel.server.requests")
@@ -109,11 +109,11 @@ class PredictionEndpoints:
         began = time.perf_counter()
         identity = f"{self._boot}{next(self._count):x}"
         prepared = served.current
-        self.in_flight += 1
+        self._count_in_flight(1)
         try:
             answered = await self._answer(headers, receive, served, prepared, asked.read, identity)
         finally:
-            self.in_flight -= 1
+            self._count_in_flight(-1)
         took = time.perf_counter() - began
         self.metrics.count_request(served.name, answered.status, took)
         self.metrics.count_rows(served.name, answered.version, answered.rows, answered.refused)
@@ -123,6 +123,10 @@ class PredictionEndpoints:
         if self.tracer is not None:
             self._trace_request(self.tracer, headers, path, took, identity, prepared, answered)
         await _send_answer(answered, request_id, scope, receive, send)
+
+    def _count_in_flight(self, more: int) -> None:
+        self.in_flight += more
+        self.metrics.in_flight.set(self.in_flight)
 
     def _trace_request(
         self,

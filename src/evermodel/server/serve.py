@@ -8,28 +8,34 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
 from evermodel.core.errors import AskedWrongly, MissingExtra
 from evermodel.registry.lookup import champion_of, open_store
 from evermodel.server.log_writer import LogMode
 from evermodel.server.server_settings import ServerLimits, ServerSettings
 
-if TYPE_CHECKING:
-    import uvicorn
+
+class Running(Protocol):
+    """What answers: one process, or several."""
+
+    started: bool
+    should_exit: bool
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answers until it is ended."""
+
 
 PACKAGES = {"starlette": "starlette", "uvicorn": "uvicorn", "prometheus_client": "prometheus-client"}
-DRAIN_SECONDS = 30  # requests that are being answered have so long when the server is ended
-KEEP_ALIVE_SECONDS = 30  # an idle connection is closed after so long
 WAITING_CONNECTIONS = 2048
 
 
 class InferenceServer:
     """A server that listens. ``forever()`` answers until it is ended, ``with`` answers beside your own code."""
 
-    def __init__(self, server: uvicorn.Server, listener: socket.socket) -> None:
+    def __init__(self, server: Running, listener: socket.socket, scheme: str) -> None:
         self._server, self._listener = server, listener
-        self._scheme = "http" if server.config.ssl_certfile is None else "https"
+        self._scheme = scheme
         self.host, self.port = listener.getsockname()[:2]
         self._thread = threading.Thread(target=self.forever, daemon=True)
 
@@ -66,6 +72,7 @@ def serve(
     tls_certificate: str | Path | None = None,
     tls_key: str | Path | None = None,
     trace: str = "",
+    workers: int = 1,
     registry: str | Path | None = None,
 ) -> InferenceServer:
     """A server that answers with the version in service of each model, and follows promotions and rollbacks.
@@ -87,11 +94,14 @@ def serve(
         tls_certificate: a certificate in PEM; with ``tls_key``, its private key, the server speaks HTTPS alone.
         tls_key: see ``tls_certificate``.
         trace: the address of a collector of OpenTelemetry (OTLP over HTTP), which gets a span of each request.
+        workers: processes that answer on the one port. Each holds the models in its own memory; they share the log,
+            the metrics and what is decided on trials. One that ends is started again.
         registry: the location of the registry.
 
     Raises:
         AskedWrongly: the address is taken, or lies beyond this machine and there is no token.
-        BadSetting: the certificate and the key are not a pair, or ``trace`` is no address.
+        BadSetting: the certificate and the key are not a pair, ``trace`` is no address, or ``workers`` is out of its
+            bounds.
         NotFound: there is no such model.
         Damaged: a version in service does not answer as it did when it was put.
         MissingExtra: the extra ``serve``, or for ``trace`` the extra of that name, is not installed.
@@ -101,45 +111,42 @@ def serve(
     """
     require_packages()
     limits = limits or ServerLimits()
-    settings = ServerSettings(registry, tuple(names), host, port, token, log, limits, tls_certificate, tls_key, trace)
-    rule = settings.check()
+    settings = ServerSettings(
+        registry,
+        tuple(names),
+        host,
+        port,
+        token,
+        log,
+        limits,
+        tls_certificate,
+        tls_key,
+        trace,
+        tuple(shadow),
+        tuple(canary),
+        workers,
+    )
+    settings.check()
     listener = listen(host, port)
     try:
-        from evermodel.server.asgi_app import InferenceApp
-        from evermodel.server.served_models import ServedModels
-        from evermodel.server.server_metrics import ServerMetrics
-        from evermodel.server.trial_version import parse_trials
-
-        trials = parse_trials(tuple(shadow), tuple(canary))
-        store = open_store(registry)
-        for name in names:
-            champion_of(store, name)
-        metrics = ServerMetrics(tuple(names), registry)
-        models = ServedModels(store, tuple(names), metrics, settings.log, trials)
-        models.load_all()
-        app = InferenceApp(models, metrics, settings, rule)
-        return InferenceServer(_build_server(app.build(), settings), listener)
+        return InferenceServer(_start(settings, listener), listener, "https" if tls_certificate else "http")
     except BaseException:
         listener.close()
         raise
 
 
-def _build_server(app: Any, settings: ServerSettings) -> uvicorn.Server:
-    import uvicorn
+def _start(settings: ServerSettings, listener: socket.socket) -> Running:
+    """One process that has loaded its models; or several, all of which answer already."""
+    store = open_store(settings.registry)
+    for name in settings.names:
+        champion_of(store, name)
+    if settings.workers == 1:
+        from evermodel.server.build_server import build_server
 
-    config = uvicorn.Config(
-        app,
-        lifespan="on",
-        log_config=None,  # the command line sets up logging; a library does not
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # who asks is not looked at
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-        ssl_certfile=settings.tls_certificate,
-        ssl_keyfile=settings.tls_key,
-    )
-    return uvicorn.Server(config)
+        return build_server(settings)
+    from evermodel.server.workers.worker_group import WorkerGroup
+
+    return WorkerGroup(settings, listener).start()
 
 
 def require_packages() -> None:

@@ -26,7 +26,8 @@ from evermodel.registry.versions import load_version
 from evermodel.server.log_writer import LogMode, LogWriter
 from evermodel.server.prepared_model import PreparedModel, prepare_model
 from evermodel.server.server_metrics import ServerMetrics
-from evermodel.server.trial_version import TrialPlan, TrialVersion, check_alike
+from evermodel.server.trials.trial_outcome import SharedTrials
+from evermodel.server.trials.trial_version import TrialPlan, TrialVersion, check_alike
 
 logger = logging.getLogger(__name__)
 LOOK_SECONDS = 0.25  # between two looks at which version is the champion
@@ -56,8 +57,11 @@ class ServedModels:
         metrics: ServerMetrics,
         log: LogMode = "off",
         trials: tuple[TrialPlan, ...] = (),
+        shared: SharedTrials | None = None,
     ) -> None:
+        """``shared``: where several processes of one server agree on its trials; None: there is one process."""
         self.store, self.metrics, self.log = store, metrics, log
+        self._shared = shared or SharedTrials()
         self.writers: dict[str, LogWriter] = {}  # by the name of the model
         self.shadow_writers: dict[str, LogWriter] = {}
         self._trials = trials
@@ -114,11 +118,25 @@ class ServedModels:
                 self.look()
                 self.follow_releases()
                 self.judge_trials()
+                self.count_lost()
             except Exception:  # a database that is away for a while must not end the server
                 logger.exception("The registry could not be read; the versions in service go on answering.")
 
+    def count_lost(self) -> None:
+        """Tells the metrics how many predictions are missing in the log."""
+        for name, writer in tuple(self.writers.items()):
+            self.metrics.lost_predictions.labels(name).set(writer.lost)
+
     def judge_trials(self) -> None:
-        """Stops the trial of a version that is worse beyond doubt, by the labels that came; ends one that serves."""
+        """Stops the trial of a version that is worse beyond doubt, by the labels that came; ends one that serves.
+
+        Of several processes one judges; the others take in what it decided.
+        """
+        for served in self._models.values():
+            if served.trial is not None:
+                served.trial.outcome.refresh()
+        if not self._shared.judges_here():
+            return
         for served in self._models.values():
             trial = served.trial
             if trial is None:
@@ -199,7 +217,7 @@ class ServedModels:
             raise AskedWrongly("A trial needs the log: without it nothing can be compared.", "Leave out `log` off.")
         prepared = self._load(plan.name, card_of(self.store, plan.name, plan.version).version)
         check_alike(served.current, prepared)
-        served.trial = TrialVersion(plan, prepared)
+        served.trial = TrialVersion(plan, prepared, self._shared.open_outcome(plan.key))
         if served.trial.is_shadow:
             self.shadow_writers[plan.name] = LogWriter(
                 log_folder(self.store, plan.name) / SHADOW, "async", prepared.contract
@@ -243,7 +261,7 @@ class ServedModels:
         else:
             was, served.current = served.current, prepared  # one assignment: a request sees the old or the new version
             served.failed_version = served.failure = ""
-            self.metrics.version.remove(name, was.version)
+            self.metrics.forget_version(name, was.version)
             self.metrics.swaps.labels(name).inc()
         self.metrics.version.labels(name, prepared.version).set(1)
 

@@ -12,6 +12,8 @@ from evermodel.server.log_writer import LOG_MODES, LogMode
 from evermodel.server.request_tracing import check_endpoint
 
 MEGABYTE = 1 << 20
+MOST_WORKERS = 256
+DRAIN_SECONDS = 30  # requests that are being answered have so long when the server is ended
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,14 @@ class ServerSettings:
     tls_certificate: str | Path | None = None
     tls_key: str | Path | None = None
     trace: str = ""  # address of a collector of OpenTelemetry; "": requests are not traced
+    shadow: tuple[str, ...] = ()  # "NAME=VERSION"
+    canary: tuple[str, ...] = ()  # "NAME=VERSION:5%"
+    workers: int = 1  # processes
 
     def check(self) -> AccessRule:
         """The rule of access. Raises AskedWrongly, BadSetting."""
+        if not 1 <= self.workers <= MOST_WORKERS:
+            raise BadSetting(f"`workers` must be from 1 to {MOST_WORKERS}. Got {self.workers}.")
         if self.log not in LOG_MODES:
             raise BadSetting(f"`log` must be one of {', '.join(LOG_MODES)}. Got {self.log!r}.")
         self._check_certificate()

@@ -27,6 +27,7 @@ from evermodel.cli.options import add_shared_options
     show_default=True,
     help="durable: predictions are on disk before their answers leave; async: soon after; off: not kept.",
 )
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes that answer.")
 @add_shared_options
 def serve(names: tuple[str, ...], registry: str | None, as_json: bool, token_file: str | None, **options: Any) -> None:
     """Answer requests with the version in service of each model (all of them where none is named).

@@ -20,7 +20,6 @@ from evermodel.core.arrays import Array
 from evermodel.core.data.contract import Contract
 from evermodel.core.data.logged_predictions import (
     LABELLED_AT,
-    OPEN,
     PREDICTED_AT,
     PREDICTION,
     PREDICTION_ID,
@@ -35,8 +34,7 @@ from evermodel.core.data.target_column import class_text
 from evermodel.core.errors import NotFound
 from evermodel.core.stats.paired_e_process import compute_log_wealth, e_value, row_losses
 from evermodel.core.store import Store
-from evermodel.registry.predictions.log_segments import list_segments
-from evermodel.registry.predictions.seal_segments import read_segment
+from evermodel.registry.predictions.seal_segments import read_open_segments
 from evermodel.registry.row_memory import RowMemory
 
 SHADOW = "shadow"  # the folder of a log in which a shadow's answers are
@@ -132,7 +130,7 @@ def measure_scale(store: Store, memory: RowMemory, contract: Contract) -> float:
 def _read_answers(folder: Path, contract: Contract, version: str, since: dt.datetime | None) -> pl.DataFrame:
     """Prediction id, time and answers of a version; those that a running server has not handed over yet too."""
     columns = [PREDICTION_ID, PREDICTED_AT, VERSION, *_name_outputs(contract)]
-    opened = [read_segment(segment).get(version) for segment in list_segments(folder / OPEN)]
+    opened = [rows.get(version) for rows in read_open_segments(folder)]
     files = [file for file in list_row_files(folder) if file.stem.rpartition("-")[2] == version]
     parts = [scan_files(files).select(columns)] if files else []
     parts += [frame.lazy().select(columns) for frame in opened if frame is not None]

@@ -18,7 +18,6 @@ from evermodel.core.data.contract import Contract
 from evermodel.core.data.logged_predictions import (
     LABELLED_AT,
     LABELS,
-    OPEN,
     PREDICTION_ID,
     is_prediction_log,
     list_label_files,
@@ -33,8 +32,7 @@ from evermodel.core.files import write_whole
 from evermodel.core.store import Store
 from evermodel.registry.lookup import champion_of, open_store
 from evermodel.registry.prediction import ID_NAMES
-from evermodel.registry.predictions.log_segments import list_segments
-from evermodel.registry.predictions.seal_segments import log_folder, read_segment, seal_orphans
+from evermodel.registry.predictions.seal_segments import log_folder, read_open_segments, seal_orphans
 from evermodel.registry.results import Result
 
 STDIN = "-"
@@ -150,7 +148,7 @@ def _find_keys(names: Sequence[str], contract: Contract) -> tuple[str, ...]:
 
 def _read_keys(folder: Path, by: tuple[str, ...]) -> pl.DataFrame:
     """Prediction id and key of every logged prediction that has the key, those in segments that are open too."""
-    parts = [part for segment in list_segments(folder / OPEN) for part in read_segment(segment).values()]
+    parts = [part for rows in read_open_segments(folder) for part in rows.values()]
     frames = [pl.scan_parquet(file, glob=False) for file in list_row_files(folder)] + [part.lazy() for part in parts]
     keyed = []
     for frame in frames:

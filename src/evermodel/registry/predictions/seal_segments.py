@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import logging
@@ -60,7 +61,11 @@ def seal_orphans(folder: Path) -> int:
     """Turns the segments that no running server writes into Parquet; how many these were."""
     sealed = 0
     for segment in list_segments(folder / OPEN):
-        with segment.open("rb") as file:
+        try:
+            file = segment.open("rb")
+        except FileNotFoundError:  # another process sealed it just now
+            continue
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # its writer holds it as long as it lives
             except BlockingIOError:
@@ -80,6 +85,18 @@ def seal_segment(segment: Path, folder: Path) -> None:
         write_whole(folder / ROWS / f"{segment.stem}-{version}.parquet", frame.write_parquet)
     segment.unlink()
     sync_folder(segment.parent)
+
+
+def read_open_segments(folder: Path) -> list[dict[str, pl.DataFrame]]:
+    """The rows that running servers have not handed over yet, by version, a segment each.
+
+    Read them before the log's files: what is sealed meanwhile is in those, and perhaps in both.
+    """
+    found = []
+    for segment in list_segments(folder / OPEN):
+        with contextlib.suppress(FileNotFoundError):  # a server sealed it just now
+            found.append(read_segment(segment))
+    return found
 
 
 def read_segment(segment: Path) -> dict[str, pl.DataFrame]:

@@ -6,12 +6,13 @@ import datetime as dt
 import hashlib
 import logging
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evermodel.core.errors import BadSetting, ContractBroken
 from evermodel.server.prepared_model import PreparedModel
 from evermodel.server.request_body import RequestRows
+from evermodel.server.trials.trial_outcome import TrialOutcome
 
 logger = logging.getLogger(__name__)
 MOST_WAITING = 64  # requests that wait for the shadow; further ones are not shown to it
@@ -29,6 +30,11 @@ class TrialPlan:
     since: dt.datetime | None = None  # of a release in the registry, which says the share: answers from then on count
 
     @property
+    def key(self) -> str:
+        """Names this trial among those of a server: another release of the same version is another trial."""
+        return f"{self.name}|{self.version}|{self.since}"
+
+    @property
     def follows_release(self) -> bool:
         """Whether the registry says the share, and what becomes of the version."""
         return self.since is not None
@@ -40,11 +46,15 @@ class TrialVersion:
 
     plan: TrialPlan
     prepared: PreparedModel
-    failures: int = 0
-    stopped: str = ""  # why
+    outcome: TrialOutcome = field(default_factory=TrialOutcome)
     waiting: int = 0  # requests that the shadow has not answered yet
     skipped: int = 0  # requests that it was not shown
     judged_files: tuple[int, ...] = ()  # how many files of labels and rows there were when it was judged last
+
+    @property
+    def stopped(self) -> str:
+        """Why it was stopped; "" while it runs."""
+        return self.outcome.stopped
 
     @property
     def is_shadow(self) -> bool:
@@ -61,9 +71,9 @@ class TrialVersion:
 
     def count_failure(self) -> None:
         """A canary that raises is answered for by the champion, and stopped after some failures."""
-        self.failures += 1
-        if self.failures >= MOST_FAILURES and not self.stopped:
-            self.stop(f"it failed {self.failures} times")
+        failures = self.outcome.count_failure()
+        if failures >= MOST_FAILURES and not self.stopped:
+            self.stop(f"it failed {failures} times")
 
     def follow_share(self, share: float) -> None:
         """Another share of the requests. Whoever was answered by the version still is where the share grows."""
@@ -73,8 +83,8 @@ class TrialVersion:
 
     def stop(self, reason: str) -> None:
         """Ends the trial: the version in service answers everything again."""
-        self.stopped = reason
-        logger.warning("The trial of %s %s is stopped: %s.", self.plan.name, self.plan.version, reason)
+        if self.outcome.stop(reason):
+            logger.warning("The trial of %s %s is stopped: %s.", self.plan.name, self.plan.version, reason)
 
 
 def draw_share(salt: str, key: Any) -> float:

@@ -1,0 +1,1 @@
+"""Versions that are tried in service beside the one that serves."""

@@ -1,0 +1,1 @@
+"""A server of several processes: one that watches, and workers that answer."""
