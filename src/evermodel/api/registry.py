@@ -85,7 +85,7 @@ class Registry:
         target_transform: str | None = None,
         signature: str | Path | None = None,
         predictions: Any = None,
-        transform: str | Path | None = None,
+        transform: Any = None,
         trust: str | Path | Sequence[str | Path] | None = None,
         factory: str | None = None,
         object_path: str | None = None,
@@ -115,8 +115,8 @@ class Registry:
             target_transform: what was done to the target before training: "log1p", "log", "sqrt", "scale:MEAN:SPREAD".
             signature: a TOML file that says which columns make which named input, and which target each output has.
             predictions: what the deployed model answered for these rows: a column, a file, or an array.
-            transform: the model's own scaler: JSON, .transform.json or .skops; "none" where it takes the columns as
-                they are.
+            transform: the model's own fitted scaler or ColumnTransformer: a live object of scikit-learn, .skops, a
+                .joblib or .pkl that ``trust`` names, JSON; "none" where it takes the columns as they are.
             trust: files whose code may run, because you made them yourself: the model file, if it is a pickle, and
                 Python files that define layers, losses, transformers or modules of your own. A copy of these is kept
                 with the version and used from then on.

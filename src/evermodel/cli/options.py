@@ -59,7 +59,9 @@ def adoption_options(command: F) -> F:
             help="What the deployed model answered for the reference rows: the proof of parity.",
         ),
         click.option(
-            "--transform", metavar="FILE", help="The model's scaler: JSON, .transform.json or .skops; or none."
+            "--transform",
+            metavar="FILE",
+            help="The model's fitted scaler or ColumnTransformer (.skops; .joblib with --trust; JSON); or none.",
         ),
         click.option(
             "--signature", metavar="FILE", help="Which columns make which input, and the target of each output: TOML."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from evermodel.core.arrays import Array
 from evermodel.core.errors import Damaged, EvermodelError
 from evermodel.core.model.model import BATCH, Model
 from evermodel.core.model.transform import Feature
+from evermodel.core.model.value_functions import apply_function
 from evermodel.registry.golden_predictions import NAMES, TOLERANCE, check_golden
 from evermodel.registry.prediction import class_codes
 from evermodel.registry.predictions.log_segments import ColumnsFrame
@@ -138,8 +139,11 @@ class _MatrixPlan:
         values: list[tuple[int, int, float, float, float]] = []  # place in x, in numbers, fill, center, scale
         self.coded: list[tuple[int, dict[str, int], Feature]] = []
         at = 0
+        self.functions: list[tuple[int, Feature]] = []  # place among the values
         for feature in transform.features:
             if feature.encoding == "value":
+                if feature.function:
+                    self.functions.append((len(values), feature))
                 fill = np.nan if feature.fill is None else feature.fill
                 values.append((at, places[feature.column], fill, feature.center, feature.scale))
             else:
@@ -162,6 +166,10 @@ class _MatrixPlan:
             missing = ~np.isfinite(values)
             if missing.any():
                 values = np.where(missing, self.fill, values)
+        if self.functions:
+            values = values.copy()
+            for at, feature in self.functions:
+                values[:, at] = apply_function(feature.function, values[:, at], feature.column)
         if self.scaled:
             values = (values - self.center) / self.scale
         if self.direct:
@@ -170,14 +178,20 @@ class _MatrixPlan:
         x[:, self.to] = values
         for at, codes, feature in self.coded:
             place = slice(at, at + feature.width)
-            x[:, place] = _encode_texts(feature, [codes.get(value, -1) for value in rows.texts[feature.column]])
+            x[:, place] = _encode_texts(feature, _find_codes(feature, codes, rows.texts[feature.column]))
         return x
+
+
+def _find_codes(feature: Feature, codes: dict[str, int], texts: Sequence[str | None]) -> list[int]:
+    """The place of each text among the categories; -1 for an unknown one."""
+    missing = int(feature.fill or 0) if feature.fills_category else -1
+    return [missing if text is None else codes.get(text, -1) for text in texts]
 
 
 def _encode_texts(feature: Feature, codes: list[int]) -> Array:
     """(n, width) of one column of categories, as ``Transform`` encodes and scales it."""
     if feature.encoding == "code":
-        fill = np.nan if feature.fill is None else feature.fill
+        fill = -1.0 if feature.fills_category else np.nan if feature.fill is None else feature.fill
         x = np.array([fill if code < 0 else code for code in codes], dtype=np.float64)[:, None]
     else:
         x = np.zeros((len(codes), feature.width))

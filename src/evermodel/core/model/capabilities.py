@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from evermodel.core.arrays import Array
 from evermodel.core.model.channel_groups import Group
@@ -20,6 +20,9 @@ from evermodel.core.model.search_space import Dimension
 from evermodel.core.model.triton_model import TritonModel
 from evermodel.core.model.user_code import UserCode
 from evermodel.core.records.search_record import Values
+
+if TYPE_CHECKING:
+    from evermodel.core.model.transform import Feature
 
 
 @runtime_checkable
@@ -65,6 +68,16 @@ class SearchUnwrapping(Protocol):
     """A search over hyperparameters gives the fitted model that it predicts with; any other object is given back."""
 
     def unwrap_search(self, obj: Any, /) -> Any: ...
+
+
+@runtime_checkable
+class PreprocessingReading(Protocol):
+    """A fitted preprocessing, in a file or as an object, as features; and whether its columns have names.
+
+    Without names they are "0", "1", … by place. Raises BadModel for one that no features express.
+    """
+
+    def read_preprocessing(self, source: Any, /, *, trust: bool = False) -> tuple[tuple[Feature, ...], bool]: ...
 
 
 @runtime_checkable

@@ -17,6 +17,7 @@ from evermodel.core.data.contract import Contract
 from evermodel.core.data.image_decoding import decode_images
 from evermodel.core.errors import BadData
 from evermodel.core.model.framework import Layout
+from evermodel.core.model.value_functions import ValueFunction, apply_function
 from evermodel.core.records.model_signature import NamedInput
 
 Encoding = Literal["value", "code", "onehot", "onehot_drop_first", "image", "text", "integer"]
@@ -40,7 +41,11 @@ OF_ALL: tuple[Scaling, ...] = ("standard_all", "minmax_all")
 
 @dataclass(frozen=True)
 class Feature:
-    """How one column becomes one or more columns of x: missing → ``fill``, then (value - center) / scale."""
+    """How one column becomes one or more columns of x: missing → ``fill``, then (function(value) - center) / scale.
+
+    Where ``fill`` is the place of a category, a missing value counts as that one, and the code of an unknown value is
+    -1. Any other ``fill`` is the code of both.
+    """
 
     column: str
     encoding: Encoding = "value"
@@ -51,6 +56,7 @@ class Feature:
     below: int | None = None  # of whole numbers for an input of such: the table behind them has so many places
     shape: tuple[int, ...] = ()  # (h, w, c) of "image" beside other columns
     dtype: Literal["", "int64", "bool"] = ""  # in a frame: the type of the reference rows, where a value is in each row
+    function: ValueFunction = ""  # of a number
 
     @property
     def width(self) -> int:
@@ -59,6 +65,12 @@ class Feature:
         if self.shape:
             return math.prod(self.shape)
         return len(self.categories) - 1 if self.encoding == "onehot_drop_first" else 1
+
+    @property
+    def fills_category(self) -> bool:
+        """Whether a missing value counts as one of the categories."""
+        coded = self.encoding in ("code", "onehot", "onehot_drop_first")
+        return coded and self.fill is not None and 0 <= self.fill < len(self.categories)
 
     @property
     def is_scalable(self) -> bool:
@@ -154,6 +166,8 @@ class Transform:
         fill = feature.fill
         if feature.encoding == "value" and fill is not None:
             fill = float(np.median(values))
+        if feature.function:
+            values = apply_function(feature.function, values, feature.column)
         kind: Scaling = "standard_but_flags" if self.scaling == "given" else self.scaling
         center, scale = scaling_numbers(kind, values, weight)
         return dataclasses.replace(feature, fill=fill, center=center, scale=scale)
@@ -214,6 +228,8 @@ def _encoded(feature: Feature, column: pl.Series) -> Array:
         values = column.to_numpy().astype(np.float64)
         if feature.fill is not None:
             values = np.where(np.isfinite(values), values, feature.fill)
+        if feature.function:
+            values = apply_function(feature.function, values, feature.column)
         if feature.center != 0.0 or feature.scale != 1.0:
             values = (values - feature.center) / feature.scale
         return values[:, None]
@@ -227,15 +243,17 @@ def _encoded(feature: Feature, column: pl.Series) -> Array:
     codes = category_codes(column, feature.categories)
     if feature.encoding == "code" and feature.below is not None:
         return _whole_numbers(feature, np.where(codes < 0, np.nan, codes))[:, None]
-    x = _place_codes(feature, codes)
+    x = _place_codes(feature, codes, column)
     if feature.center != 0.0 or feature.scale != 1.0:
         x = (x - feature.center) / feature.scale
     return x
 
 
-def _place_codes(feature: Feature, codes: Array) -> Array:
+def _place_codes(feature: Feature, codes: Array, column: pl.Series) -> Array:
+    if feature.fills_category:
+        codes = np.where(column.is_null().to_numpy(), int(feature.fill or 0), codes)
     if feature.encoding == "code":
-        missing = np.nan if feature.fill is None else feature.fill
+        missing = -1.0 if feature.fills_category else np.nan if feature.fill is None else feature.fill
         return np.where(codes < 0, missing, codes)[:, None]
     hot = np.zeros((len(codes), len(feature.categories)))
     known = codes >= 0
@@ -245,7 +263,7 @@ def _place_codes(feature: Feature, codes: Array) -> Array:
 
 def encode_unscaled(feature: Feature, column: pl.Series) -> Array:
     """(n,) of one column of codes, or of 0 and 1, as they are before any scaling."""
-    return _place_codes(feature, category_codes(column, feature.categories))[:, 0]
+    return _place_codes(feature, category_codes(column, feature.categories), column)[:, 0]
 
 
 def _whole_numbers(feature: Feature, values: Array) -> Array:

@@ -18,6 +18,7 @@ from evermodel.core.files import write_whole
 from evermodel.core.model.framework import Signature
 from evermodel.core.model.search_space import Dimension
 from evermodel.core.model.training import Training
+from evermodel.core.model.transform import Feature
 from evermodel.core.model.user_code import UserCode, read_code, write_code
 from evermodel.core.plugins import Confidence
 from evermodel.core.records.search_record import Values
@@ -37,6 +38,7 @@ from evermodel.plugins.frameworks._sklearn.native_rows import (
     name_columns,
     restore_values,
 )
+from evermodel.plugins.frameworks._sklearn.preprocessing_features import translate_preprocessing
 from evermodel.plugins.frameworks._sklearn.skops_files import (
     check_storable,
     find_user_code,
@@ -125,9 +127,27 @@ def join_steps(steps: Sequence[Any]) -> Any:
     return make_pipeline(*steps)
 
 
-def read_scaler(path: Path) -> Any:
-    """A fitted scaler from a ``.skops`` file, read as carefully as a model."""
-    return load_skops(path, wanted="transform")
+def read_preprocessing(source: Any, /, *, trust: bool = False) -> tuple[tuple[Feature, ...], bool]:
+    """The features of a fitted scaler, encoder or ColumnTransformer, in a file or live; and whether they have names.
+
+    A ``.skops`` file is read as carefully as a model; a pickle only with ``trust``.
+    """
+    if not isinstance(source, Path):
+        if not hasattr(source, "transform"):
+            raise BadModel(
+                f"A {type(source).__name__} transforms nothing.", "Give a fitted scaler or ColumnTransformer."
+            )
+        return translate_preprocessing(source, f"The {type(source).__name__}")
+    if not is_pickle(source):
+        return translate_preprocessing(load_skops(source, wanted="transform"), source.name)
+    found = load_trusted_pickle(
+        source,
+        lambda obj: hasattr(obj, "transform"),
+        trust=trust,
+        expected="a fitted scaler or ColumnTransformer of scikit-learn",
+        instead="use skops.io.dump",
+    )
+    return translate_preprocessing(found, source.name)
 
 
 def write_file(obj: Any, to: Path) -> None:

@@ -53,7 +53,7 @@ from evermodel.registry.adoption.options import AdoptionOptions, drop_order, par
 from evermodel.registry.adoption.own_labels import compare_labels
 from evermodel.registry.adoption.pending_adoption import PARITY, store_pending_model
 from evermodel.registry.adoption.readings.column_choices import find_numbering, take_columns
-from evermodel.registry.adoption.readings.encoded_names import EncodedNames, read_encoded_names
+from evermodel.registry.adoption.readings.encoded_names import read_encoded_names
 from evermodel.registry.adoption.readings.input_inference import Choice, Stated, infer_reading
 from evermodel.registry.adoption.readings.learned_scaling import learn_scaling
 from evermodel.registry.adoption.signatures.named_inputs import (
@@ -71,7 +71,7 @@ from evermodel.registry.adoption.signatures.named_outputs import (
     score_others,
 )
 from evermodel.registry.adoption.signatures.signature_file import read_signature_file
-from evermodel.registry.adoption.trusted_files import Trust
+from evermodel.registry.adoption.trusted_files import Trust, split_trust
 from evermodel.registry.adoption.wording import describe_bursts, describe_notes, describe_numbering
 from evermodel.registry.lookup import check_name, event, now, open_store
 from evermodel.registry.results import AdoptResult, PendingAdoption
@@ -107,7 +107,7 @@ def adopt(
     target_transform: str | None = None,
     signature: str | Path | None = None,
     predictions: Any = None,
-    transform: str | Path | None = None,
+    transform: Any = None,
     trust: Trust = None,
     factory: str | None = None,
     object_path: str | None = None,
@@ -132,6 +132,9 @@ def adopt(
         raise AskedWrongly(
             f"There is a model {model_name!r} already.", "Give this one another name, or update the one there is."
         )
+    unscaled = isinstance(transform, str) and transform == AS_THEY_ARE
+    trusted, trust = split_trust(trust, transform)
+    given = None if transform is None or unscaled else read_transform(transform, trust=trusted)
     obj, framework, opened = open_model(model, trust=trust, factory=factory, object_path=object_path)
     file = Path(model) if isinstance(model, (str, Path)) else None
     parse_target_output(target_transform or "")
@@ -139,8 +142,8 @@ def adopt(
         Roles(target, time, entity, weight, tuple(slices), tuple(inputs) if inputs else None, tuple(drop)),
         task,
         shuffled,
-        None if transform is None or transform == AS_THEY_ARE else Path(transform),
-        transform == AS_THEY_ARE,
+        given,
+        unscaled,
         tuple(str(c) for c in classes),
         target_transform or "",
         Path(signature) if signature is not None else None,
@@ -165,7 +168,8 @@ def adopt_with_rows(
     options, unordered = drop_order(options, data)
     bare, cleaned, carried, basis = fit_contract(obj, framework, data, options)
     reference = cleaned.collect()
-    unknown = check_known_values(bare.contract, bare.signature, reference.frame)
+    by_place = options.transform is None or not options.transform.is_flat
+    unknown = check_known_values(bare.contract, bare.signature, reference.frame) if by_place else ()
     bursts = describe_bursts(reference) if unordered else ()
     cleaned = dataclasses.replace(cleaned, notes=(*options.notes, *cleaned.notes, *unknown, *bursts))
     understood = understand_model(bare, reference, options, carried, basis)
@@ -219,7 +223,12 @@ def fit_contract(
     outputs = assign_outputs(needs, roles, frame, given)
     if outputs:
         needs, roles = select_head(needs, outputs), assign_roles(roles, outputs)
-    encoded: EncodedNames | None = None
+    prepared, encoded = options.transform, None
+    if prepared is not None and prepared.is_flat:
+        prepared = prepared.name_columns(roles.inputs or roles.input_columns(frame.collect_schema().names()))
+        roles = dataclasses.replace(roles, inputs=roles.inputs or prepared.columns)
+    else:
+        prepared = None
     if needs.names is not None and roles.inputs is None:
         encoded = read_encoded_names(needs.names, frame, roles)
         roles = dataclasses.replace(roles, inputs=needs.names if encoded is None else encoded.columns)
@@ -229,7 +238,9 @@ def fit_contract(
         roles = dataclasses.replace(roles, drop=tuple(dict.fromkeys((*roles.drop, *sources, *carried))))
     task = parse_task(options.task) if options.task != "auto" else needs.task or "auto"
     inputs = assign_columns(needs, roles, frame, given)
-    if encoded is None:
+    if prepared is not None:  # what the model knows of its columns is of those that the transform makes
+        known = prepared.find_known_columns()
+    elif encoded is None:
         known = find_known_columns(frame, roles, needs) | know_columns(inputs, frame)
     else:
         known = dict(encoded.known)
@@ -237,7 +248,7 @@ def fit_contract(
         roles = dataclasses.replace(roles, inputs=tuple(column for part in inputs for column in part.columns))
     contract = learn_contract(frame, roles, task=task, known=known)
     inputs = keep_learnt(inputs, contract)
-    if encoded is None:
+    if encoded is None and prepared is None:
         check_kinds(contract, needs)
     total = find_total_row(contract, frame)
     if total is not None:
@@ -267,7 +278,7 @@ def understand_model(
     if options.target_transform and bare.contract.task != "regression":
         raise BadSetting("`target_transform` is for a regression, and the target holds classes.", "Leave it out.")
     stated = Stated(
-        None if options.transform is None else read_transform(options.transform, bare),
+        None if options.transform is None else options.transform.complete(bare.contract.names, bare.signature),
         options.unscaled,
         parse_target_output(options.target_transform),
         classes=basis is not None,

@@ -1,38 +1,109 @@
-"""A transform that the user gives as a file: our own JSON, a plain table of centers and scales, or a fitted scaler."""
+"""A transform that the user gives: our own JSON, a plain table of centers and scales, or a fitted preprocessing."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from evermodel.core.arrays import Array
+from evermodel.core.contracts.inference import KnownColumn
 from evermodel.core.errors import BadSetting, NotFound
 from evermodel.core.files import read_limited
-from evermodel.core.model.framework import FRAMEWORKS
-from evermodel.core.model.model import Model
+from evermodel.core.model.capabilities import PreprocessingReading
+from evermodel.core.model.framework import FRAMEWORKS, Signature
 from evermodel.core.model.transform import Feature, Transform
+from evermodel.core.model.value_functions import FUNCTIONS, INVERSES
 
 AS_THEY_ARE = "none"  # said in place of a file: the columns are not scaled
 LARGEST = 100_000_000  # bytes
+KNOWN_KEYS = {"center", "scale", "fill", "categories", "encoding", "function"}
 HINT = (
     'Give JSON {"age": {"center": 38.1, "scale": 12.4, "fill": 37}, …} in the model\'s order, '
-    "the .transform.json that 'evermodel save' wrote, a fitted StandardScaler or MinMaxScaler as .skops, or the word "
-    "none for columns that go in as they are."
+    "the .transform.json that 'evermodel save' wrote, a fitted scaler or ColumnTransformer of scikit-learn as .skops "
+    "(or .joblib, .pkl if you trust it), or the word none for columns that go in as they are."
 )
 
 
-def read_transform(path: Path, model: Model) -> Transform:
-    """The transform in ``path``. Raises BadSetting, naming what is wrong, for a file that is no transform."""
+@dataclass(frozen=True)
+class GivenTransform:
+    """A transform and what the file that it is from is called. Not ``named``: its columns are "0", "1", … by place."""
+
+    transform: Transform
+    name: str
+    named: bool = True
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(f.column for f in self.transform.features))
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether it makes one matrix of the columns of a table."""
+        return self.transform.layout == "matrix" and not self.transform.inputs
+
+    def find_known_columns(self) -> dict[str, KnownColumn]:
+        """The columns whose categories it knows."""
+        tables: dict[str, tuple[str, ...]] = {}
+        for feature in self.transform.features:
+            if feature.categories and feature.below is None:
+                tables[feature.column] = (*tables.get(feature.column, ()), *feature.categories)
+        return {column: KnownColumn("category", tuple(dict.fromkeys(table))) for column, table in tables.items()}
+
+    def name_columns(self, names: Sequence[str]) -> GivenTransform:
+        """The columns by name, where it knows them by place. Raises BadSetting where there are more or fewer."""
+        if self.named:
+            return self
+        count = 1 + max(int(column) for column in self.columns)
+        if count > len(names):
+            raise BadSetting(
+                f"{self.name} was fitted on {count} columns or more without names; the model has {len(names)}: "
+                f"{', '.join(names[:9])} …",
+                "Name its columns in order as `inputs`.",
+            )
+        features = tuple(dataclasses.replace(f, column=names[int(f.column)]) for f in self.transform.features)
+        return GivenTransform(dataclasses.replace(self.transform, features=features), self.name)
+
+    def complete(self, names: Sequence[str], needs: Signature) -> Transform:
+        """The transform for a model that takes ``needs``, of the columns ``names``.
+
+        Raises BadSetting where it does not fit.
+        """
+        transform = self.name_columns(names).transform
+        unknown = [f.column for f in transform.features if f.column not in names]
+        if unknown:
+            raise BadSetting(f"{self.name} names columns that the reference rows lack: {', '.join(unknown[:5])}.", HINT)
+        if needs.shape is not None and self.is_flat and len(needs.shape) == 1 and transform.width != needs.shape[0]:
+            raise BadSetting(f"{self.name} gives {transform.width} numbers a row; the model takes {needs.shape[0]}.")
+        if transform.scaling != "given":
+            return transform
+        features = tuple(_fill(f) if needs.network else f for f in transform.features)
+        return dataclasses.replace(transform, features=features, dtype="float32" if needs.network else "float64")
+
+    def to_json(self) -> str:
+        return json.dumps({**json.loads(self.transform.to_json()), "named": self.named}, indent=1)
+
+
+def read_transform(source: Any, *, trust: bool = False) -> GivenTransform:
+    """The transform in a file, or of a live preprocessing of scikit-learn.
+
+    Raises BadSetting, naming what is wrong, for a file that is no transform, BadModel for a preprocessing that cannot
+    be written as plain data, Unsafe for a pickle that ``trust`` does not name.
+    """
+    if not isinstance(source, (str, Path)):
+        features, named = _take_reader().read_preprocessing(source)
+        return GivenTransform(Transform(features, scaling="given"), f"The {type(source).__name__}", named)
+    path = Path(source)
     if not path.is_file():
         raise NotFound(f"There is no transform file {str(path)!r}.", HINT)
-    names = model.contract.names
-    if path.suffix == ".skops":
-        return _read_scaler(FRAMEWORKS.load_module("sklearn"), path, names)
+    if path.suffix != ".json":
+        features, named = _take_reader().read_preprocessing(path, trust=trust)
+        return GivenTransform(Transform(features, scaling="given"), path.name, named)
     try:
         raw = json.loads(read_limited(path, LARGEST))
+        named = bool(raw.pop("named", True))
         if "features" in raw or "transform" in raw:
             transform = Transform.from_json(json.dumps(raw.get("transform", raw)))
         else:
@@ -41,35 +112,29 @@ def read_transform(path: Path, model: Model) -> Transform:
         raise BadSetting(f"{path.name} cannot be read: {error.strerror}.", HINT) from None
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise BadSetting(f"{path.name} is no transform ({type(error).__name__}: {error}).", HINT) from None
-    unknown = [f.column for f in transform.features if f.column not in names]
-    if unknown:
-        raise BadSetting(f"{path.name} names columns that the reference rows lack: {', '.join(unknown[:5])}.", HINT)
-    return transform
+    return GivenTransform(transform, path.name, named)
+
+
+def _take_reader() -> PreprocessingReading:
+    framework: Any = FRAMEWORKS.load_module("sklearn")
+    if not isinstance(framework, PreprocessingReading):
+        raise TypeError("The plugin of scikit-learn reads no preprocessing.")
+    return framework
 
 
 def _read_feature(column: str, numbers: dict[str, Any]) -> Feature:
-    unknown = set(numbers) - {"center", "scale", "fill", "categories", "encoding"}
-    if unknown or not float(numbers.get("scale", 1.0)):
-        raise ValueError(f"column {column!r}: {', '.join(unknown) or 'scale must not be 0'}")
-    return Feature(**{"column": column, "fill": 0.0, **numbers, "categories": tuple(numbers.get("categories", ()))})
+    unknown = set(numbers) - KNOWN_KEYS
+    function = numbers.get("function", "")
+    if unknown or not float(numbers.get("scale", 1.0)) or function not in ("", *FUNCTIONS):
+        wrong = ", ".join(unknown) or (f"function {function!r}" if function else "scale must not be 0")
+        raise ValueError(f"column {column!r}: {wrong}")
+    fill = 0.0 if numbers.get("encoding", "value") == "value" else -1.0
+    return Feature(**{"column": column, "fill": fill, **numbers, "categories": tuple(numbers.get("categories", ()))})
 
 
-def _read_scaler(framework: Any, path: Path, names: list[str]) -> Transform:
-    scaler = framework.read_scaler(path)
-    center: Array
-    if hasattr(scaler, "mean_"):
-        center = np.zeros(len(names)) if scaler.mean_ is None else scaler.mean_
-        scale = np.ones(len(names)) if scaler.scale_ is None else scaler.scale_
-    elif hasattr(scaler, "data_min_"):  # x * scale_ + min_ = (x - center) / scale
-        center, scale = -scaler.min_ / scaler.scale_, 1.0 / scaler.scale_
-    else:
-        raise BadSetting(
-            f"{path.name} holds a {type(scaler).__name__}; a StandardScaler or MinMaxScaler is needed.", HINT
-        )
-    if len(center) != len(names):
-        raise BadSetting(
-            f"{path.name} scales {len(center)} columns; the model has {len(names)}: {', '.join(names[:9])} …"
-        )
-    order = [str(n) for n in getattr(scaler, "feature_names_in_", names)]
-    parts = zip(order, center.tolist(), scale.tolist(), strict=True)
-    return Transform(tuple(Feature(c, fill=m, center=m, scale=s) for c, m, s in parts), scaling="given")
+def _fill(feature: Feature) -> Feature:
+    """A number that no imputer filled is filled with what its scaling makes 0: a network has no answer to NaN."""
+    if feature.encoding != "value" or feature.fill is not None:
+        return feature
+    fill = INVERSES[feature.function](feature.center) if feature.function or feature.scale > 0 else 0.0
+    return dataclasses.replace(feature, fill=fill)

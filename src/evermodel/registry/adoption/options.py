@@ -16,6 +16,7 @@ from evermodel.core.model.target_transform import parse_target_transform
 from evermodel.core.records.adoption_record import AdoptionRequest
 from evermodel.core.records.column_roles import Roles
 from evermodel.core.records.model_signature import UNSTATED, TableDialect
+from evermodel.registry.adoption.given_transform import GivenTransform
 
 SCALE = "scale:"
 
@@ -27,7 +28,7 @@ class AdoptionOptions:
     roles: Roles
     task: str = "auto"
     shuffled: bool = False
-    transform: Path | None = None
+    transform: GivenTransform | None = None
     unscaled: bool = False  # said in place of a transform: the columns go in as they are
     classes: tuple[str, ...] = ()
     target_transform: str = ""
@@ -54,7 +55,7 @@ class AdoptionOptions:
 
     @classmethod
     def from_request(
-        cls, request: AdoptionRequest, transform: Path | None, signature: Path | None = None
+        cls, request: AdoptionRequest, transform: GivenTransform | None, signature: Path | None = None
     ) -> AdoptionOptions:
         """What was asked of a model that waited, now that rows have come that stand in for the training rows."""
         return cls(

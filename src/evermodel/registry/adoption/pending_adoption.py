@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from evermodel.core.arrays import Array
-from evermodel.core.errors import AskedWrongly, BadModel, BadSetting, NotFound
+from evermodel.core.errors import AskedWrongly, BadModel, BadSetting
 from evermodel.core.files import reports_full_registry
 from evermodel.core.model.framework import Framework, Signature
 from evermodel.core.records.adoption_record import AdoptionRecord
@@ -24,6 +24,7 @@ from evermodel.registry.results import PendingAdoption
 from evermodel.registry.upkeep.version_signature import sign_if_asked
 from evermodel.registry.versions import package_versions
 
+TRANSFORM = "given.transform.json"  # what the user gave as `transform`, as plain data
 SIGNATURE = "signature.toml"  # the user's signature file, kept with a model that waits
 PARITY = 1e-5  # largest accepted difference between the file's predictions and the version's
 
@@ -50,9 +51,7 @@ def store_pending_model(
     framework.save(obj, staged / "model")
     parity = _measure_parity(framework, obj, framework.load(staged / "model"), needs)
     if options.transform is not None:
-        if not options.transform.is_file():
-            raise NotFound(f"There is no transform file {str(options.transform)!r}.", "Give the path of a file.")
-        shutil.copyfile(options.transform, staged / f"given{''.join(options.transform.suffixes)}")
+        (staged / TRANSFORM).write_text(options.transform.to_json())
     if options.signature is not None:
         find_list_layouts(needs, read_signature_file(options.signature))
         shutil.copyfile(options.signature, staged / SIGNATURE)

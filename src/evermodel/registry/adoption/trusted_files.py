@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from evermodel.core.code_trust import trust_files
 from evermodel.core.errors import BadSetting
@@ -19,6 +19,16 @@ class Trusted(NamedTuple):
 
     model: bool
     code: UserCode | None
+
+
+def split_trust(trust: Trust, transform: Any) -> tuple[bool, Trust]:
+    """Whether ``trust`` names the file of the transform, and what else it names."""
+    if not isinstance(transform, (str, Path)) or trust is None or isinstance(trust, bool):
+        return False, trust
+    named = [trust] if isinstance(trust, (str, Path)) else list(trust)
+    own = Path(transform).expanduser().resolve()
+    others = [one for one in named if not (isinstance(one, (str, Path)) and Path(one).expanduser().resolve() == own)]
+    return len(others) < len(named), others or None
 
 
 def read_trust(trust: Trust, model: Path | None) -> Trusted:
@@ -36,7 +46,7 @@ def read_trust(trust: Trust, model: Path | None) -> Trusted:
             taken = "a live object" if model is None else model.name
             raise BadSetting(
                 f"`trust` names {str(file)[:200]!r}, which is no Python file and not the model ({taken}).",
-                "Name the model file, Python files that it needs, or both.",
+                "Name the model file, the file of its transform, Python files that it needs, or all of them.",
             )
     code = read_user_code([file for file in files if file.suffix in MODULES])
     if code is not None:

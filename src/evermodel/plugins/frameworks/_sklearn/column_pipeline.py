@@ -16,6 +16,7 @@ import polars as pl
 from evermodel.core.errors import BadModel
 from evermodel.core.model.output import Output
 from evermodel.core.model.transform import Feature, Transform
+from evermodel.core.model.value_functions import FUNCTIONS
 from evermodel.plugins.frameworks._sklearn.native_rows import to_pandas
 
 NUMBERS = ("value", "integer")
@@ -61,27 +62,44 @@ def _list_runs(features: tuple[Feature, ...]) -> Iterator[list[Feature]]:
 def _describe_step(feature: Feature) -> tuple[Any, ...]:
     """What must be alike in one transformer: an imputer learns one number a column, one for codes has a constant."""
     if feature.encoding in NUMBERS:
-        return ("value", feature.fill is None)
-    return (feature.encoding, feature.fill if feature.encoding == "code" else None)
+        return ("value", feature.fill is None, feature.function)
+    return (feature.encoding, feature.fill if feature.encoding == "code" else None, _find_filled(feature))
+
+
+def _find_filled(feature: Feature) -> str | None:
+    """The category that a missing value counts as; None where it is unknown."""
+    return feature.categories[int(feature.fill or 0)] if feature.fills_category else None
 
 
 def _make_step(run: list[Feature]) -> Any:
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+    from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder, StandardScaler
 
     first = run[0]
     if first.encoding in NUMBERS:
-        return (
-            StandardScaler()
-            if first.fill is None
-            else make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
-        )
+        fillers = [] if first.fill is None else [SimpleImputer(strategy="median")]
+        functions = [FunctionTransformer(FUNCTIONS[first.function])] if first.function else []
+        return make_pipeline(*fillers, *functions, StandardScaler())
     known = [np.array(f.categories, dtype=object) for f in run]
+    filled = _find_filled(first)
+    if filled is not None:
+        coder = (
+            OrdinalEncoder(categories=known, handle_unknown="use_encoded_value", unknown_value=-1)
+            if first.encoding == "code"
+            else _make_onehot(first, known)
+        )
+        return make_pipeline(SimpleImputer(strategy="constant", fill_value=filled), coder)
     if first.encoding == "code":
         coder = OrdinalEncoder(categories=known, handle_unknown="use_encoded_value", unknown_value=np.nan)
         filler = SimpleImputer(strategy="constant", fill_value=first.fill, keep_empty_features=True)
         return coder if first.fill is None else make_pipeline(coder, filler)
+    return _make_onehot(first, known)
+
+
+def _make_onehot(first: Feature, known: list[Any]) -> Any:
+    from sklearn.preprocessing import OneHotEncoder
+
     drop = "first" if first.encoding == "onehot_drop_first" else None
     return OneHotEncoder(categories=known, handle_unknown="ignore", drop=drop, sparse_output=False)
 
@@ -97,6 +115,6 @@ def _set_scale(step: Any, run: list[Feature]) -> None:
     """Gives the fitted scaler of a run of numbers the transform's own centers and scales, digit for digit."""
     if run[0].encoding not in NUMBERS:
         return
-    scaler = step if run[0].fill is None else step.steps[-1][1]
+    scaler = step.steps[-1][1]
     scaler.mean_, scaler.scale_ = np.array([f.center for f in run]), np.array([f.scale for f in run])
     scaler.var_ = scaler.scale_**2

@@ -35,7 +35,7 @@ def embed_preprocessing(obj: Any, transform: Transform, output: Output, columns:
     inputs = {name: _make_input(name, used[name]) for name in columns if name in used}
     parts = [
         part
-        for is_number, run in groupby(transform.features, key=lambda f: f.encoding in NUMBERS)
+        for (is_number, _), run in groupby(transform.features, key=lambda f: (f.encoding in NUMBERS, f.function))
         for part in (_encode_numbers(list(run), inputs) if is_number else (_encode_category(f, inputs) for f in run))
     ]
     parts = [keras.ops.cast(part, transform.dtype) for part in parts]
@@ -78,7 +78,7 @@ def _make_input(name: str, feature: Feature) -> Any:
 
 
 def _encode_numbers(features: list[Feature], inputs: dict[str, Any]) -> list[Any]:
-    """One tensor (n, k) of k columns: missing ones filled, then (value - center) / scale."""
+    """One tensor (n, k) of k columns with one function: missing ones filled, (function(value) - center) / scale."""
     from keras import layers, ops
 
     given = [inputs[f.column] for f in features]
@@ -86,6 +86,8 @@ def _encode_numbers(features: list[Feature], inputs: dict[str, Any]) -> list[Any
     fills = np.array([[np.nan if f.fill is None else f.fill for f in features]])
     if np.isfinite(fills).any():
         x = ops.where(ops.isfinite(x), x, fills)
+    if features[0].function:
+        x = getattr(ops, features[0].function)(x)
     centers, scales = np.array([[f.center for f in features]]), np.array([[f.scale for f in features]])
     if (centers != 0.0).any() or (scales != 1.0).any():
         x = ops.divide(ops.subtract(x, centers), scales)
@@ -96,15 +98,25 @@ def _encode_category(feature: Feature, inputs: dict[str, Any]) -> Any:
     """(n, k) of one column: its code, or one column a category; place 0 of the lookup is any unknown value."""
     from keras import layers, ops
 
-    given = inputs[feature.column]
+    given, count = inputs[feature.column], len(feature.categories)
+    known = [*feature.categories, *([""] if feature.fills_category else [])]  # a missing text is an empty one
     if feature.encoding == "code":
-        lookup = layers.StringLookup(vocabulary=list(feature.categories), num_oov_indices=1)
+        lookup = layers.StringLookup(vocabulary=known, num_oov_indices=1)
         codes = ops.subtract(ops.cast(lookup(given), "float64"), 1.0)
         unknown = np.array([[-1.0 if feature.below is not None else np.nan if feature.fill is None else feature.fill]])
+        if feature.fills_category:
+            unknown, codes = (
+                np.array([[-1.0]]),
+                ops.where(ops.equal(codes, float(count)), float(feature.fill or 0), codes),
+            )
         x = ops.where(ops.greater_equal(codes, 0.0), codes, unknown)
     else:
-        lookup = layers.StringLookup(vocabulary=list(feature.categories), num_oov_indices=1, output_mode="one_hot")
-        x = lookup(given)[:, 2 if feature.encoding == "onehot_drop_first" else 1 :]
+        lookup = layers.StringLookup(vocabulary=known, num_oov_indices=1, output_mode="one_hot")
+        x = lookup(given)[:, 1:]
+        if feature.fills_category:
+            filled = np.eye(count, dtype="float32")[[int(feature.fill or 0)]]
+            x = ops.add(x[:, :count], ops.multiply(x[:, count:], filled))
+        x = x[:, 1 if feature.encoding == "onehot_drop_first" else 0 :]
     if feature.center == 0.0 and feature.scale == 1.0:
         return x
     return ops.divide(ops.subtract(ops.cast(x, "float64"), feature.center), feature.scale)
