@@ -128,7 +128,7 @@ def test_features_give_what_the_preprocessing_gives(name):
 REFUSED = {
     "a PowerTransformer": (PowerTransformer(), NUMBERS),
     "a KNNImputer": (KNNImputer(), NUMBERS),
-    "a FunctionTransformer of square": (FunctionTransformer(np.square), NUMBERS),
+    "a FunctionTransformer of exp": (FunctionTransformer(np.exp), NUMBERS),
     "a MinMaxScaler that clips": (MinMaxScaler(clip=True), NUMBERS),
     "a log1p behind another step": (make_pipeline(StandardScaler(), FunctionTransformer(np.log1p)), NUMBERS),
     "joins rare categories": (OneHotEncoder(min_frequency=150), TEXTS),

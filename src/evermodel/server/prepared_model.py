@@ -17,7 +17,7 @@ from evermodel.core.arrays import Array
 from evermodel.core.errors import Damaged, EvermodelError
 from evermodel.core.model.model import BATCH, Model
 from evermodel.core.model.transform import Feature
-from evermodel.core.model.value_functions import apply_function
+from evermodel.core.model.value_transforms import transform_column
 from evermodel.registry.golden_predictions import NAMES, TOLERANCE, check_golden
 from evermodel.registry.prediction import class_codes
 from evermodel.registry.predictions.log_segments import ColumnsFrame
@@ -142,7 +142,7 @@ class _MatrixPlan:
         self.functions: list[tuple[int, Feature]] = []  # place among the values
         for feature in transform.features:
             if feature.encoding == "value":
-                if feature.function:
+                if feature.function != "none":
                     self.functions.append((len(values), feature))
                 fill = np.nan if feature.fill is None else feature.fill
                 values.append((at, places[feature.column], fill, feature.center, feature.scale))
@@ -169,7 +169,7 @@ class _MatrixPlan:
         if self.functions:
             values = values.copy()
             for at, feature in self.functions:
-                values[:, at] = apply_function(feature.function, values[:, at], feature.column)
+                values[:, at] = transform_column(feature.function, values[:, at], feature.column)
         if self.scaled:
             values = (values - self.center) / self.scale
         if self.direct:

@@ -15,9 +15,9 @@ from evermodel.core.data.table import Table
 from evermodel.core.model.framework import Framework, Signature
 from evermodel.core.model.output import Output
 from evermodel.core.model.several_outputs import read_others, select_head, stack_targets, take_primary
-from evermodel.core.model.target_transform import transform_target
 from evermodel.core.model.training import Training
 from evermodel.core.model.transform import Transform
+from evermodel.core.model.value_transforms import transform_target
 
 LARGE_VALUES = 10.0  # a target spread wider than this is scaled before a network is trained anew on it
 BATCH = 65_536  # rows predicted at once: keeps memory flat without slowing anything down

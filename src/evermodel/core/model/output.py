@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from evermodel.core.arrays import Array
-from evermodel.core.model.target_transform import TargetTransform, invert_target
+from evermodel.core.model.value_transforms import ValueTransform, invert_target
 
 SMALLEST = 1e-12  # a probability of 0 has no logarithm
 
@@ -33,7 +33,7 @@ class Output:
     threshold: float = 0.5
     gain: float = 1.0
     offset: float = 0.0
-    target_transform: TargetTransform = "none"
+    target_transform: ValueTransform = "none"
 
     def __call__(self, raw: Array) -> Array:
         raw = np.asarray(raw, dtype=np.float64)

@@ -17,7 +17,7 @@ from evermodel.core.data.contract import Contract
 from evermodel.core.data.image_decoding import decode_images
 from evermodel.core.errors import BadData
 from evermodel.core.model.framework import Layout
-from evermodel.core.model.value_functions import ValueFunction, apply_function
+from evermodel.core.model.value_transforms import ValueTransform, transform_column
 from evermodel.core.records.model_signature import NamedInput
 
 Encoding = Literal["value", "code", "onehot", "onehot_drop_first", "image", "text", "integer"]
@@ -56,7 +56,7 @@ class Feature:
     below: int | None = None  # of whole numbers for an input of such: the table behind them has so many places
     shape: tuple[int, ...] = ()  # (h, w, c) of "image" beside other columns
     dtype: Literal["", "int64", "bool"] = ""  # in a frame: the type of the reference rows, where a value is in each row
-    function: ValueFunction = ""  # of a number
+    function: ValueTransform = "none"  # of a number
 
     @property
     def width(self) -> int:
@@ -166,8 +166,8 @@ class Transform:
         fill = feature.fill
         if feature.encoding == "value" and fill is not None:
             fill = float(np.median(values))
-        if feature.function:
-            values = apply_function(feature.function, values, feature.column)
+        if feature.function != "none":
+            values = transform_column(feature.function, values, feature.column)
         kind: Scaling = "standard_but_flags" if self.scaling == "given" else self.scaling
         center, scale = scaling_numbers(kind, values, weight)
         return dataclasses.replace(feature, fill=fill, center=center, scale=scale)
@@ -228,8 +228,8 @@ def _encoded(feature: Feature, column: pl.Series) -> Array:
         values = column.to_numpy().astype(np.float64)
         if feature.fill is not None:
             values = np.where(np.isfinite(values), values, feature.fill)
-        if feature.function:
-            values = apply_function(feature.function, values, feature.column)
+        if feature.function != "none":
+            values = transform_column(feature.function, values, feature.column)
         if feature.center != 0.0 or feature.scale != 1.0:
             values = (values - feature.center) / feature.scale
         return values[:, None]

@@ -13,7 +13,7 @@ from evermodel.core.errors import NoData
 from evermodel.core.model.model import Model
 from evermodel.core.model.output import SMALLEST, Output, softmax
 from evermodel.core.model.strategy import Context, Split
-from evermodel.core.model.target_transform import transform_target
+from evermodel.core.model.value_transforms import transform_target
 from evermodel.core.settings import In
 
 __all__ = ["recalibrate"]

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from evermodel.core.contracts.inference import KnownColumn
 from evermodel.core.errors import BadSetting, NotFound
 from evermodel.core.files import read_limited
 from evermodel.core.model.capabilities import PreprocessingReading
 from evermodel.core.model.framework import FRAMEWORKS, Signature
 from evermodel.core.model.transform import Feature, Transform
-from evermodel.core.model.value_functions import FUNCTIONS, INVERSES
+from evermodel.core.model.value_transforms import FORWARD, invert_target
 
 AS_THEY_ARE = "none"  # said in place of a file: the columns are not scaled
 LARGEST = 100_000_000  # bytes
@@ -124,9 +126,9 @@ def _take_reader() -> PreprocessingReading:
 
 def _read_feature(column: str, numbers: dict[str, Any]) -> Feature:
     unknown = set(numbers) - KNOWN_KEYS
-    function = numbers.get("function", "")
-    if unknown or not float(numbers.get("scale", 1.0)) or function not in ("", *FUNCTIONS):
-        wrong = ", ".join(unknown) or (f"function {function!r}" if function else "scale must not be 0")
+    function = numbers.get("function", "none")
+    if unknown or not float(numbers.get("scale", 1.0)) or function not in FORWARD:
+        wrong = ", ".join(unknown) or (f"function {function!r}" if function not in FORWARD else "scale must not be 0")
         raise ValueError(f"column {column!r}: {wrong}")
     fill = 0.0 if numbers.get("encoding", "value") == "value" else -1.0
     return Feature(**{"column": column, "fill": fill, **numbers, "categories": tuple(numbers.get("categories", ()))})
@@ -136,5 +138,5 @@ def _fill(feature: Feature) -> Feature:
     """A number that no imputer filled is filled with what its scaling makes 0: a network has no answer to NaN."""
     if feature.encoding != "value" or feature.fill is not None:
         return feature
-    fill = INVERSES[feature.function](feature.center) if feature.function or feature.scale > 0 else 0.0
+    fill = float(invert_target(feature.function, np.array(feature.center))) if feature.scale > 0 else 0.0
     return dataclasses.replace(feature, fill=fill)

@@ -12,7 +12,7 @@ from evermodel.core.data.source import BURST
 from evermodel.core.data.task import Task
 from evermodel.core.errors import BadSetting
 from evermodel.core.model.output import Output
-from evermodel.core.model.target_transform import parse_target_transform
+from evermodel.core.model.value_transforms import parse_target_transform
 from evermodel.core.records.adoption_record import AdoptionRequest
 from evermodel.core.records.column_roles import Roles
 from evermodel.core.records.model_signature import UNSTATED, TableDialect

@@ -16,7 +16,7 @@ import polars as pl
 from evermodel.core.errors import BadModel
 from evermodel.core.model.output import Output
 from evermodel.core.model.transform import Feature, Transform
-from evermodel.core.model.value_functions import FUNCTIONS
+from evermodel.core.model.value_transforms import FORWARD
 from evermodel.plugins.frameworks._sklearn.native_rows import to_pandas
 
 NUMBERS = ("value", "integer")
@@ -79,7 +79,7 @@ def _make_step(run: list[Feature]) -> Any:
     first = run[0]
     if first.encoding in NUMBERS:
         fillers = [] if first.fill is None else [SimpleImputer(strategy="median")]
-        functions = [FunctionTransformer(FUNCTIONS[first.function])] if first.function else []
+        functions = [] if first.function == "none" else [FunctionTransformer(FORWARD[first.function])]
         return make_pipeline(*fillers, *functions, StandardScaler())
     known = [np.array(f.categories, dtype=object) for f in run]
     filled = _find_filled(first)

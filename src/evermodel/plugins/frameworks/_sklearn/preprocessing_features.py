@@ -19,7 +19,7 @@ from evermodel.core.arrays import Array
 from evermodel.core.data.target_column import class_text
 from evermodel.core.errors import BadModel
 from evermodel.core.model.transform import Encoding, Feature, Transform
-from evermodel.core.model.value_functions import FUNCTIONS, INVERSES
+from evermodel.core.model.value_transforms import FORWARD, invert_target
 from evermodel.plugins.frameworks._sklearn.native_rows import to_pandas
 
 MISSING = "(missing)"  # the category of rows without a value, where an encoder was fitted on such rows
@@ -41,7 +41,7 @@ class Part:
     @property
     def is_raw(self) -> bool:
         f = self.feature
-        return f.encoding == "value" and not f.function and (f.center, f.scale) == (0.0, 1.0)
+        return f.encoding == "value" and f.function == "none" and (f.center, f.scale) == (0.0, 1.0)
 
 
 def translate_preprocessing(obj: Any, name: str) -> tuple[tuple[Feature, ...], bool]:
@@ -104,7 +104,7 @@ def _fill(part: Part, value: Any, name: str) -> Part:
     _refuse(value is None or value != value, f"a SimpleImputer that found no value in {f.column!r}", name)
     if part.filled is not None or f.fill is not None:  # an imputer before it left nothing to fill
         return part
-    _refuse(f.encoding != "value" or bool(f.function), f"a SimpleImputer behind the encoding of {f.column!r}", name)
+    _refuse(f.encoding != "value" or f.function != "none", f"a SimpleImputer behind the encoding of {f.column!r}", name)
     if isinstance(value, str):
         return dataclasses.replace(part, filled=value)
     raw = f.center + f.scale * float(value)
@@ -160,7 +160,7 @@ def _apply_function(step: Any, parts: list[Part], name: str) -> list[Part]:
     if step.func is None:
         return parts
     called: Any = getattr(step.func, "__name__", "a function")
-    _refuse(step.func is not FUNCTIONS.get(called) or bool(step.kw_args), f"a FunctionTransformer of {called}", name)
+    _refuse(step.func is not FORWARD.get(called) or bool(step.kw_args), f"a FunctionTransformer of {called}", name)
     for part in parts:
         _refuse(not part.is_raw, f"a {called} behind another step for {part.feature.column!r}", name)
     return [dataclasses.replace(p, feature=dataclasses.replace(p.feature, function=called)) for p in parts]
@@ -275,7 +275,7 @@ def _make_rows(obj: Any, features: tuple[Feature, ...], columns: list[str]) -> t
     for column in columns:
         if column not in tables:
             f = next((f for f in features if f.column == column), Feature(column))
-            own[column] = INVERSES[f.function](abs(f.center)) + abs(f.scale) * random.random(ROWS) + 1e-3
+            own[column] = invert_target(f.function, abs(f.center) + abs(f.scale) * random.random(ROWS)) + 1e-3
             cleaned[column] = pl.Series(own[column])
             continue
         values = [v for v in tables[column] if v is not None and v == v]

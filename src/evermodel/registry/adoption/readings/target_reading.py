@@ -12,7 +12,7 @@ from evermodel.core.arrays import Array
 from evermodel.core.errors import Ambiguous
 from evermodel.core.model.model import Model
 from evermodel.core.model.output import Output
-from evermodel.core.model.target_transform import TargetTransform, accepts_target, transform_target
+from evermodel.core.model.value_transforms import ValueTransform, accepts_target, transform_target
 from evermodel.registry.adoption.readings.reading import Reading, measure_difference, measure_lead, measure_skill
 
 SLOPE = 0.15  # how far the line of the target on the output may be from the slope 1
@@ -26,7 +26,7 @@ MATERIAL = 0.02  # readings that differ by less, in spreads of the target, answe
 class Fit:
     """How the transformed target lies on the raw output."""
 
-    kind: TargetTransform
+    kind: ValueTransform
     skill: float  # share of the transformed target's variance that the raw output explains as it is
     slope: float
     shift: float
@@ -56,7 +56,7 @@ def read_regression(model: Model, encoding: str, raw: Array, y: Array, *, output
         return plain
     best = others[0]
     alike = [r for r in others if measure_difference(best.answers, r.answers, y) <= MATERIAL]
-    best = min(alike, key=lambda r: get_args(TargetTransform).index(r.model.output.target_transform))
+    best = min(alike, key=lambda r: get_args(ValueTransform).index(r.model.output.target_transform))
     return best if measure_lead(best.answers, plain.answers, y) > BEYOND_DOUBT else plain
 
 
@@ -95,10 +95,10 @@ def explain_unread_target(raw: Array, y: Array) -> Ambiguous | None:
 
 def measure_fits(values: Array, y: Array) -> list[Fit]:
     """How each transform of the target that these rows allow lies on the raw output."""
-    return [measure_fit(kind, values, y) for kind in get_args(TargetTransform) if accepts_target(kind, y)]
+    return [measure_fit(kind, values, y) for kind in get_args(ValueTransform) if accepts_target(kind, y)]
 
 
-def measure_fit(kind: TargetTransform, values: Array, y: Array) -> Fit:
+def measure_fit(kind: ValueTransform, values: Array, y: Array) -> Fit:
     """Slope, bias and correlation of the transformed target (n,) on the raw output (n,)."""
     z = transform_target(kind, y)
     spread, own = float(np.std(z)) or 1.0, float(np.std(values))
@@ -116,7 +116,7 @@ def fit_to_predictions(raw: Array, deployed: Array) -> Output:
     """The output under which raw answers (n,) become the deployed model's own: a transform, and a line if need be."""
     values = np.asarray(raw, dtype=np.float64).reshape(len(raw))
     best, least = Output("value"), float("inf")
-    for kind in get_args(TargetTransform):
+    for kind in get_args(ValueTransform):
         if not accepts_target(kind, deployed):
             continue
         z = transform_target(kind, deployed)

@@ -86,8 +86,11 @@ def _encode_numbers(features: list[Feature], inputs: dict[str, Any]) -> list[Any
     fills = np.array([[np.nan if f.fill is None else f.fill for f in features]])
     if np.isfinite(fills).any():
         x = ops.where(ops.isfinite(x), x, fills)
-    if features[0].function:
-        x = getattr(ops, features[0].function)(x)
+    function = features[0].function
+    if function == "cbrt":
+        x = ops.multiply(ops.sign(x), ops.power(ops.absolute(x), 1.0 / 3.0))
+    elif function != "none":
+        x = getattr(ops, function)(x)
     centers, scales = np.array([[f.center for f in features]]), np.array([[f.scale for f in features]])
     if (centers != 0.0).any() or (scales != 1.0).any():
         x = ops.divide(ops.subtract(x, centers), scales)
