@@ -1,4 +1,4 @@
-"""Starts the real monitoring servers on loopback, each in a folder of its own, and stops them again.
+"""Starts the real monitoring servers, and proxies, on loopback, each in a folder of its own, and stops them again.
 
 Used by ``make monitoring-up``, by tests/systems and by bench/alert_end_to_end.py. The programs are those in the PATH or
 those that ``scripts/parts`` unpacked into .cache/parts. Nothing is installed, and nothing outlives the ``with``.
@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 PARTS = Path(__file__).parents[1] / ".cache" / "parts" / "usr"
 NAMES = {  # what a distribution, or the project itself, calls the program
@@ -31,6 +32,8 @@ NAMES = {  # what a distribution, or the project itself, calls the program
     "alertmanager": ("prometheus-alertmanager", "alertmanager"),
     "amtool": ("amtool",),
     "nagios": ("nagios4", "nagios"),
+    "envoy": ("envoy",),
+    "nginx": ("nginx",),
 }
 
 
@@ -127,6 +130,68 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             break
         except subprocess.TimeoutExpired:
             continue
+
+
+@contextmanager
+def envoy(folder: Path, routes: Path, server: str) -> Iterator[Running]:
+    """Envoy, which follows the routes in a file to the cluster "evermodel", the server at that address."""
+    port, admin = free_port(), free_port()
+    host, _, server_port = server.rpartition(":")
+    filters = "type.googleapis.com/envoy.extensions.filters"
+    router = {"@type": f"{filters}.http.router.v3.Router"}
+    manager = {
+        "@type": f"{filters}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "evermodel",
+        "rds": {"route_config_name": "m", "config_source": {"path_config_source": {"path": str(routes)}}},
+        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": router}],
+    }
+    chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+    endpoint = {"endpoint": {"address": _address(host, int(server_port))}}
+    cluster = {
+        "name": "evermodel",
+        "type": "STATIC",
+        "load_assignment": {"cluster_name": "evermodel", "endpoints": [{"lb_endpoints": [endpoint]}]},
+    }
+    listener = {"name": "http", "address": _address("127.0.0.1", port), "filter_chains": [chain]}
+    held = {
+        "node": {"id": "test", "cluster": "test"},
+        "admin": {"address": _address("127.0.0.1", admin)},
+        "static_resources": {"listeners": [listener], "clusters": [cluster]},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "envoy.json"
+    config.write_text(json.dumps(held))
+    command = [needed("envoy"), "--config-path", str(config), "--use-dynamic-base-id", "--concurrency", "1"]
+    url = f"http://127.0.0.1:{port}"
+    with running(command, folder, url, lambda: get(f"{url}/v2/health/ready")) as process:
+        yield process
+
+
+def _address(host: str, port: int) -> dict[str, Any]:
+    return {"socket_address": {"address": host, "port_value": port}}
+
+
+@contextmanager
+def nginx(folder: Path, split: Path, variable: str, server: str) -> Iterator[Running]:
+    """nginx, which includes a file that sets the variable and sends it on to the server at that address."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [f"{kind}_temp_path {folder / kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")]
+    (folder / "nginx.conf").write_text(f"""
+        daemon off; worker_processes 1; pid {folder / "nginx.pid"}; error_log stderr; events {{}}
+        http {{
+          access_log off; {" ".join(paths)}
+          include {split};
+          server {{
+            listen 127.0.0.1:{port};
+            location / {{ proxy_set_header X-Evermodel-Version ${variable}; proxy_pass http://{server}; }}
+          }}
+        }}""")
+    command = [needed("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
+    subprocess.run([*command, "-t"], check=True, capture_output=True)
+    with running(command, folder, url, lambda: get(f"{url}/v2/health/ready")) as process:
+        yield process
 
 
 @contextmanager

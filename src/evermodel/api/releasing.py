@@ -93,7 +93,8 @@ class ReleasedModel(ModelHandle):
         """Hand a version (by default the champion) over to another serving system, whole or not at all.
 
         Args:
-            to: the kind and the place: "folder:DIR", "tfserving:DIR", "triton:DIR", "mlflow:URI" or "kserve:FILE@URI".
+            to: the kind and the place: "folder:DIR", "tfserving:DIR", "triton:DIR", "mlflow:URI", "kserve:FILE@URI",
+                "envoy:FILE@CLUSTER" or "nginx:FILE@PIDFILE".
             version: publish this version instead.
             proof: first load the model's file in a clean process and compare its answers with the version's.
 

@@ -6,8 +6,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from evermodel.core.errors import BadSetting
+from evermodel.core.errors import AskedWrongly, BadSetting
 from evermodel.core.publication import PUBLISHERS, Publication, RequestSplitting
+from evermodel.integrations.proxies.publish_split import PROXIES, publish_split
+from evermodel.integrations.proxies.request_split import RequestSplit
 from evermodel.registry.lookup import card_of, champion_of, open_store
 from evermodel.registry.model_export import save
 from evermodel.registry.predictions.staged_release import ReleasePhase, read_release
@@ -72,7 +74,8 @@ def publish(
     Args:
         name: the name of the model.
         to: the kind and the place: "folder:DIR", "tfserving:DIR", "triton:DIR", "mlflow:URI", "kserve:FILE@URI", or
-            a kind that a plugin brings.
+            a kind that a plugin brings; "envoy:FILE@CLUSTER" and "nginx:FILE@PIDFILE" write how a proxy splits the
+            requests of a running release.
         version: the version to publish, for example ``"v2"``. Without it ``kserve`` gets the version of a running
             release, with its share of the requests.
         proof: first load the model's file in a clean process and compare its answers with the version's.
@@ -82,13 +85,16 @@ def publish(
         BadSetting: ``to`` is no kind and place.
         BadModel: the other system cannot read such a model, or the file does not answer as the version does.
         NotDelivered: the place cannot be written to; it is as it was.
+        AskedWrongly: a proxy is to be told of another version than the one in service or in release.
 
     Example:
         $ evermodel publish churn --to folder:/srv/models
     """
     kind, colon, place = to.partition(":")
+    if kind in PROXIES and place:
+        return _publish_to_proxy(name, kind, place, to, version, registry)
     if not colon or not place or kind not in PUBLISHERS.names():
-        kinds = ", ".join(f"{known}:…" for known in PUBLISHERS.names())
+        kinds = ", ".join(f"{known}:…" for known in (*PUBLISHERS.names(), *PROXIES))
         raise BadSetting(f"`to` must be a kind and a place, one of {kinds}. Got {to!r}.", "For example folder:models.")
     store, share = open_store(registry), None
     module = PUBLISHERS.load_module(kind)
@@ -106,3 +112,17 @@ def publish(
         publication = Publication(name, card.version, files, stored, card.framework, model, share)
         where = PUBLISHERS.load(kind)(publication, place)
     return PublishResult(name, card.version, to, where, was, share)
+
+
+def _publish_to_proxy(
+    name: str, kind: str, place: str, to: str, version: str | None, registry: str | Path | None
+) -> PublishResult:
+    """Only what the registry says of requests is written: no model is loaded."""
+    if version is not None:
+        raise AskedWrongly(
+            "A proxy is told of the version in service and of a running release.", "Leave `version` out."
+        )
+    service = read_service(name, registry=registry)
+    split = RequestSplit(name, service.released or service.champion, service.share)
+    where, was = publish_split(kind, split, place)
+    return PublishResult(name, split.version, to, where, was, split.share)

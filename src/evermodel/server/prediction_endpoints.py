@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from evermodel.core.errors import AskedWrongly
+from evermodel.integrations.proxies.request_split import VERSION_HEADER
 from evermodel.server.answering import Answer, Question, answer_question
 from evermodel.server.binary_tensors import LENGTH_HEADER, read_length, split_body
 from evermodel.server.checked_rows import SHOWN
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 requests_log = logging.getLogger("evermodel.server.requests")
 INLINE_SECONDS = 0.005  # a prediction up to this long holds up nobody: it needs no thread of its own
 INLINE_BYTES = 1 << 20
+DRAWN_HEADER = VERSION_HEADER.encode()
 MODEL_HEADER, ID_HEADER = "x-evermodel-model", "x-request-id"
 Read = Callable[[bytes, PreparedModel], Question]
 
@@ -204,7 +206,8 @@ class PredictionEndpoints:
     ) -> Answered:
         try:
             body = await read_stream(headers, receive, self.limits)
-            question, answer = await self._compute(body, served, prepared, read, identity)
+            drawn = headers.get(DRAWN_HEADER, b"").decode("latin-1")
+            question, answer = await self._compute(body, served, prepared, read, identity, drawn)
             writer = self.models.writers.get(prepared.name)
             if writer is not None:
                 now = time.time()
@@ -228,7 +231,7 @@ class PredictionEndpoints:
         return Answered(answer.body, None, rows, refused, version, answer.json_length)
 
     async def _compute(
-        self, body: bytes, served: ServedModel, prepared: PreparedModel, read: Read, identity: str
+        self, body: bytes, served: ServedModel, prepared: PreparedModel, read: Read, identity: str, drawn: str
     ) -> tuple[Question, Answer]:
         """Short work at once; long work in a thread, so that others are answered meanwhile."""
         if len(body) > INLINE_BYTES:
@@ -236,7 +239,7 @@ class PredictionEndpoints:
         else:
             question = read(body, prepared)
         trial = served.trial
-        if trial is not None and trial.takes(question.rows, identity):
+        if trial is not None and trial.takes(question.rows, identity, drawn):
             try:
                 return await self._answer_by(trial.prepared, question, identity)
             except AskedWrongly:

@@ -21,7 +21,7 @@ FOLLOW_SECONDS = 1.0
     "--to",
     required=True,
     metavar="KIND:PLACE",
-    help="folder:DIR, tfserving:DIR, triton:DIR, mlflow:URI or kserve:FILE@URI.",
+    help="folder:DIR, tfserving:DIR, triton:DIR, mlflow:URI, kserve:FILE@URI, envoy:FILE@CLUSTER, nginx:FILE@PIDFILE.",
 )
 @version_option
 @click.option("--once/--follow", default=True, help="Publish now (default), or now and at each later promotion.")
@@ -31,6 +31,8 @@ def publish(
     name: str, to: str, registry: str | None, as_json: bool, version: str | None, once: bool, **options: Any
 ) -> None:
     """Hand a version over to another serving system; its readers see the old version or the new one, never a part.
+
+    envoy and nginx get no model: they are told which share of the requests a running release gets.
 
     \b
     Example:

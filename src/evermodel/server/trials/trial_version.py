@@ -61,10 +61,15 @@ class TrialVersion:
         """Whether nobody gets its answers."""
         return self.plan.share == 0.0
 
-    def takes(self, rows: RequestRows, identity: str) -> bool:
-        """Whether the canary answers a request. Requests of one entity are answered by one version."""
+    def takes(self, rows: RequestRows, identity: str, drawn: str = "") -> bool:
+        """Whether the canary answers a request. Requests of one entity are answered by one version.
+
+        ``drawn``: the version that a proxy in front of the server has chosen; "": it is drawn here.
+        """
         if self.stopped or self.is_shadow:
             return False
+        if drawn:
+            return drawn == self.plan.version
         entity = self.prepared.contract.roles.entity
         values = None if entity is None else rows.read_column(entity)
         return draw_share(self.plan.version, values[0] if values else identity) < self.plan.share
