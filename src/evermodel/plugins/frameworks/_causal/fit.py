@@ -14,8 +14,9 @@ from evermodel.core.arrays import Array
 from evermodel.core.errors import BadSetting
 from evermodel.core.model.capabilities import TrainablePart
 from evermodel.core.model.training import Training
-from evermodel.plugins.frameworks._causal.answer_scores import pad_left, score_prompts
+from evermodel.plugins.frameworks._causal.answer_scores import score_prompts
 from evermodel.plugins.frameworks._causal.language_model import LanguageModel
+from evermodel.plugins.frameworks._causal.padding import pad_left
 from evermodel.plugins.frameworks._transformers.fit import measure_log_scores
 from evermodel.plugins.frameworks._transformers.low_rank import adapter_parameters, put_adapter
 from evermodel.plugins.frameworks._transformers.predict import read_texts
@@ -24,7 +25,7 @@ from evermodel.plugins.frameworks._transformers.training_loop import train_netwo
 EPOCHS = 3
 BATCH = 16
 RATES = {TrainablePart.ADAPTER: 5e-4, TrainablePart.ALL: 5e-5}
-LOOKED_AT = 64  # training texts on which the score of an epoch is taken: each costs a pass for all labels
+LOOKED_AT = 16  # training texts on which the score of an epoch is taken: each costs a pass for all labels
 NO_LOSS = -100  # what torch's cross entropy leaves out
 
 
@@ -108,5 +109,6 @@ class AnswerObjective:
 
     def _loss_and_score(self, texts: Sequence[str | None], y: Array) -> tuple[float, float]:
         prompts = self.model.encode_prompts(list(texts))
-        scores = score_prompts(self.network, prompts, self.model.answers, self.model.tokens.padding)
+        model = self.model
+        scores = score_prompts(self.network, prompts, model.answers, model.tokens.padding, packed=model.packed)
         return measure_log_scores(scores.astype(np.float64), y)

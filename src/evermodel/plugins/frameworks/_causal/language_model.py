@@ -36,6 +36,7 @@ class LanguageModel:
     labels: tuple[Any, ...] | None = None  # what it answers with, a column each; None: not said yet
     part: TrainablePart = TrainablePart.ADAPTER  # what a training changes
     rank: int = USUAL_RANK  # of the adapter
+    packed: bool = False  # whether the network takes all answers to a text in one sequence
 
     @cached_property
     def network(self) -> Any:
@@ -72,4 +73,4 @@ class LanguageModel:
     def to_json(self) -> str:
         """What the folder of a version holds beside weights and tokenizer."""
         labels = None if self.labels is None else list(self.labels)
-        return json.dumps({"labels": labels, "part": self.part.value, "rank": self.rank})
+        return json.dumps({"labels": labels, "part": self.part.value, "rank": self.rank, "packed": self.packed})

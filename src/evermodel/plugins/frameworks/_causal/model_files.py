@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib.util
 import io
 import json
@@ -122,6 +123,7 @@ def load(at: Path) -> LanguageModel:
         None if told["labels"] is None else tuple(told["labels"]),
         TrainablePart(told["part"]),
         int(told["rank"]),
+        bool(told.get("packed")),  # versions before did not say
     )
 
 
@@ -142,5 +144,4 @@ def _check(model: LanguageModel) -> LanguageModel:
     size = int(model.config.get("vocab_size") or 1 << 60)
     if model.end >= size or model.tokens.padding >= size:
         raise BadModel("The tokenizer names tokens that the network does not know: it belongs to another model.")
-    check_memory(model.network, model.tokens.padding)
-    return model
+    return dataclasses.replace(model, packed=check_memory(model.network, model.tokens.padding))
