@@ -194,4 +194,4 @@ def test_what_cannot_be_published_is_said(registry, tmp_path):
 
 
 def test_all_publishers_are_found():
-    assert PUBLISHERS.names() == ("folder", "kserve", "mlflow", "tfserving", "triton")
+    assert PUBLISHERS.names() == ("folder", "gguf", "kserve", "mlflow", "tfserving", "triton", "vllm")

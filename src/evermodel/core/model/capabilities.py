@@ -351,6 +351,26 @@ class TritonExport(Protocol):
 
 
 @runtime_checkable
+class AdapterExport(Protocol):
+    """Models that are a large network with an adapter beside it: writes each into a new folder, as PEFT reads them.
+
+    ``base`` is where the adapter's folder says that its network stands. Without an adapter, one that changes nothing.
+    """
+
+    def write_base(self, obj: Any, to: Path, /) -> None: ...
+    def write_adapter(self, obj: Any, to: Path, base: str, /) -> None: ...
+
+
+@runtime_checkable
+class GgufExport(Protocol):
+    """Models that a GGUF file can hold; ``note`` stands among the first entries of the file. Raises BadModel where it
+    would not answer as the object does.
+    """
+
+    def write_gguf(self, obj: Any, to: Path, note: str, /) -> None: ...
+
+
+@runtime_checkable
 class AncestorFuser(Protocol):
     """A fuser's module that needs, before the models to fuse, the model that all of them were trained from."""
 

@@ -84,6 +84,27 @@ def plain_tensors(obj: Any) -> dict[str, list[int]]:
     return {}
 
 
+def write_base(obj: Any, to: Path) -> None:
+    """The pretrained network as a folder of transformers."""
+    from evermodel.plugins.frameworks._causal import model_files
+
+    model_files.write_base(obj, to)
+
+
+def write_adapter(obj: Any, to: Path, base: str) -> None:
+    """The adapter as a folder that PEFT and vLLM read; without one, one that changes nothing."""
+    from evermodel.plugins.frameworks._causal import model_files
+
+    model_files.write_adapter_folder(obj, to, base)
+
+
+def write_gguf(obj: Any, to: Path, note: str) -> None:
+    """A GGUF file with the adapter added to the weights, which answers as the object does; else BadModel."""
+    from evermodel.plugins.frameworks._causal import gguf_file
+
+    gguf_file.write_gguf(obj, to, note)
+
+
 def save(obj: Any, to: Path) -> None:
     from evermodel.plugins.frameworks._causal import model_files
 

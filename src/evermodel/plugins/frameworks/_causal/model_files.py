@@ -23,7 +23,7 @@ from evermodel.plugins.frameworks._transformers.folder_check import (
     read_tokenizer,
 )
 from evermodel.plugins.frameworks._transformers.low_rank import A as LORA_A
-from evermodel.plugins.frameworks._transformers.low_rank import adapter_config
+from evermodel.plugins.frameworks._transformers.low_rank import adapter_config, empty_adapter
 from evermodel.plugins.frameworks._transformers.network_files import (
     ADAPTER,
     import_transformers,
@@ -76,16 +76,18 @@ def read_gguf(path: Path) -> LanguageModel:
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             path.parent, gguf_file=path.name, local_files_only=True, trust_remote_code=False
         )
-        told = tokenizer.backend_tokenizer.to_str()
+        told = json.loads(tokenizer.backend_tokenizer.to_str())
     except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
         said = " ".join(str(error).split())[:200]
         raise BadModel(f"The tokenizer in {path.name} cannot be read ({said}).") from error
     config = json.loads(network.config.to_json_string(use_diff=False))
     config = {k: v for k, v in config.items() if k not in ("quantization_config", "_name_or_path")}
     config["architectures"] = [type(network).__name__]
+    size = int(config["vocab_size"])  # transformers adds a token that the file may not have, and no weights are for
+    told["added_tokens"] = [token for token in told["added_tokens"] if token["id"] < size]
     named = {"eos_token": tokenizer.eos_token, "pad_token": tokenizer.pad_token, "bos_token": tokenizer.bos_token}
     files = {
-        TOKENIZER: told.encode(),
+        TOKENIZER: json.dumps(told, ensure_ascii=False).encode(),
         "tokenizer_config.json": json.dumps(
             {"tokenizer_class": "PreTrainedTokenizerFast", **{k: str(v) for k, v in named.items() if v is not None}}
         ).encode(),
@@ -95,19 +97,28 @@ def read_gguf(path: Path) -> LanguageModel:
 
 def save(model: LanguageModel, to: Path) -> None:
     """The pretrained network as a folder of its own, and beside it the adapter as a folder that PEFT reads."""
-    base = to / BASE
-    base.mkdir()
-    (base / CONFIG).write_text(json.dumps(dict(model.config), indent=1))
-    write_tokenizer(model.tokenizer, base)
-    share_weights(model.files, model.files_are_kept, model.pretrained, base)
+    write_base(model, to / BASE)
     (to / TOLD).write_text(model.to_json())
-    if not model.trained:
-        return
-    (to / ADAPTER).mkdir()
-    rank = next(len(tensor) for name, tensor in model.trained.items() if name.endswith(LORA_A))
-    told = adapter_config(model.pretrained, rank, f"../{BASE}", "CAUSAL_LM")
-    (to / ADAPTER / "adapter_config.json").write_text(json.dumps(told, indent=1))
-    write_adapter(model.trained, to / ADAPTER)
+    if model.trained:
+        write_adapter_folder(model, to / ADAPTER, f"../{BASE}")
+
+
+def write_base(model: LanguageModel, to: Path) -> None:
+    """The pretrained network as a new folder that transformers reads; files of another version are shared."""
+    to.mkdir()
+    (to / CONFIG).write_text(json.dumps(dict(model.config), indent=1))
+    write_tokenizer(model.tokenizer, to)
+    share_weights(model.files, model.files_are_kept, model.pretrained, to)
+
+
+def write_adapter_folder(model: LanguageModel, to: Path, base: str) -> None:
+    """The adapter as a new folder that PEFT reads; without one, one that changes nothing."""
+    trained = model.trained or empty_adapter(model.pretrained)
+    to.mkdir()
+    rank = next(len(tensor) for name, tensor in trained.items() if name.endswith(LORA_A))
+    told = adapter_config(model.pretrained, rank, base, "CAUSAL_LM")
+    (to / "adapter_config.json").write_text(json.dumps(told, indent=1))
+    write_adapter(trained, to)
 
 
 def load(at: Path) -> LanguageModel:

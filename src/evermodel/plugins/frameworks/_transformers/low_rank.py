@@ -74,6 +74,17 @@ def merge_adapter(network: Any, trained: Mapping[str, Any]) -> Any:
     return network
 
 
+def empty_adapter(network: Any) -> dict[str, Any]:
+    """An adapter of rank 1 that changes nothing, for readers that want one."""
+    import torch
+
+    found = {}
+    for name in list_layers(network):
+        wide, high = network.get_submodule(name).weight.shape
+        found[f"{name}{A}"], found[f"{name}{B}"] = torch.zeros(1, high), torch.zeros(wide, 1)
+    return found
+
+
 def adapter_config(
     network: Any, rank: int, base: str, task: Literal["SEQ_CLS", "CAUSAL_LM"], head: tuple[str, ...] = ()
 ) -> dict[str, Any]:
