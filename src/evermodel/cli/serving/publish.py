@@ -21,7 +21,8 @@ FOLLOW_SECONDS = 1.0
     "--to",
     required=True,
     metavar="KIND:PLACE",
-    help="folder:DIR, tfserving:DIR, triton:DIR, mlflow:URI, kserve:FILE@URI, envoy:FILE@CLUSTER, nginx:FILE@PIDFILE.",
+    help="folder:DIR, tfserving:DIR, triton:DIR, mlflow:URI, kserve:FILE@URI, envoy:FILE@CLUSTER, nginx:FILE@PIDFILE, "
+    "vllm:DIR[@URL], gguf:FILE.",
 )
 @version_option
 @click.option("--once/--follow", default=True, help="Publish now (default), or now and at each later promotion.")
