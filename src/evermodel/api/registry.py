@@ -116,7 +116,8 @@ class Registry:
             signature: a TOML file that says which columns make which named input, and which target each output has.
             predictions: what the deployed model answered for these rows: a column, a file, or an array.
             transform: the model's own fitted scaler or ColumnTransformer: a live object of scikit-learn, .skops, a
-                .joblib or .pkl that ``trust`` names, JSON; "none" where it takes the columns as they are.
+                .joblib or .pkl that ``trust`` names, JSON; or the kind of the scaling: "standard", "minmax", …,
+                "standard,log1p:amount"; "none" where it takes the columns as they are.
             trust: files whose code may run, because you made them yourself: the model file, if it is a pickle, and
                 Python files that define layers, losses, transformers or modules of your own. A copy of these is kept
                 with the version and used from then on.

@@ -78,6 +78,7 @@ class AdoptionRequest:
     classes: tuple[str, ...] = ()
     target_transform: str = ""
     unscaled: bool = False  # the columns go in as they are
+    scaling: str = ""  # by its name, with functions of columns: standard,log1p:amount
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,7 @@ from evermodel.registry.adoption.signatures.named_outputs import (
     score_others,
 )
 from evermodel.registry.adoption.signatures.signature_file import read_signature_file
+from evermodel.registry.adoption.stated_scaling import StatedScaling, is_scaling, parse_scaling
 from evermodel.registry.adoption.trusted_files import Trust, split_trust
 from evermodel.registry.adoption.wording import describe_bursts, describe_notes, describe_numbering
 from evermodel.registry.lookup import check_name, event, now, open_store
@@ -134,7 +135,10 @@ def adopt(
         )
     unscaled = isinstance(transform, str) and transform == AS_THEY_ARE
     trusted, trust = split_trust(trust, transform)
-    given = None if transform is None or unscaled else read_transform(transform, trust=trusted)
+    scaling = transform if is_scaling(transform) and not unscaled else ""
+    given = None if transform is None or unscaled or scaling else read_transform(transform, trust=trusted)
+    if scaling:
+        parse_scaling(scaling)
     obj, framework, opened = open_model(model, trust=trust, factory=factory, object_path=object_path)
     file = Path(model) if isinstance(model, (str, Path)) else None
     parse_target_output(target_transform or "")
@@ -152,6 +156,7 @@ def adopt(
         digest_source(file) if file else "",
         reference_is_stand_in,
         opened,
+        scaling,
         find_stated_dialect(data),
     )
     if data is None:
@@ -180,7 +185,7 @@ def adopt_with_rows(
         check_others(fed, table)
         others = describe_others(score_others(fed, table), "the reference rows")
         cleaned = dataclasses.replace(cleaned, notes=(*cleaned.notes, *others))
-    stated = options.unscaled or options.transform is not None
+    stated = options.unscaled or bool(options.scaling) or options.transform is not None
     if options.reference_is_stand_in and not stated and fed.signature.network:
         fed, saved = learn_scaling(fed, table)
     readings = understood.choice.readings
@@ -280,6 +285,7 @@ def understand_model(
     stated = Stated(
         None if options.transform is None else options.transform.complete(bare.contract.names, bare.signature),
         options.unscaled,
+        _check_scaling(options.scaling, bare),
         parse_target_output(options.target_transform),
         classes=basis is not None,
         deployed=deployed,
@@ -295,6 +301,15 @@ def understand_model(
     elif classes is not None:
         inferences.append(classes)
     return Understood(fed, ordered, choice, tuple(inferences), parity)
+
+
+def _check_scaling(words: str, bare: Model) -> StatedScaling | None:
+    """The scaling that was stated by name. Raises NotFound for a column that is no input."""
+    if not words:
+        return None
+    scaling = parse_scaling(words)
+    scaling.check_columns(bare.contract.names)
+    return scaling
 
 
 def _prove_parity(choice: Choice, table: Table, deployed: DeployedPredictions) -> Parity:
@@ -321,7 +336,7 @@ def _prove_parity(choice: Choice, table: Table, deployed: DeployedPredictions) -
 
 def _describe_input(choice: Choice, stated: Stated, *, proven: bool) -> Inference:
     best, second = choice.best, choice.runner_up
-    given = stated.unscaled or stated.transform is not None
+    given = stated.unscaled or stated.scaling is not None or stated.transform is not None
     basis = Basis.GIVEN if given else Basis.PREDICTIONS if proven else Basis.PROVEN
     if best.model.transform.layout == "frame" or (second is None and not best.model.signature.network):
         basis = Basis.FILE if basis is Basis.PROVEN else basis

@@ -38,6 +38,7 @@ class AdoptionOptions:
     source_digest: str = ""
     reference_is_stand_in: bool = False
     notes: tuple[str, ...] = ()  # of how the model was found in its file
+    scaling: str = ""  # said in place of a transform: its kind, and functions of columns
     dialect: TableDialect = UNSTATED  # of the reference rows, where they are a text table
 
     def to_request(self) -> AdoptionRequest:
@@ -51,6 +52,7 @@ class AdoptionOptions:
             self.classes,
             self.target_transform,
             self.unscaled,
+            self.scaling,
         )
 
     @classmethod
@@ -70,6 +72,7 @@ class AdoptionOptions:
             source=request.source,
             source_digest=request.source_digest,
             reference_is_stand_in=True,
+            scaling=request.scaling,
         )
 
 

@@ -10,6 +10,7 @@ from evermodel.core.model.transform import Transform
 from evermodel.registry.adoption.readings.reading import Reading, measure_difference, measure_lead
 
 ALIKE = 2.0  # standard errors below which one reading is not ahead of another
+BEYOND_DOUBT, MUCH = 4.0, 0.02  # standard errors, and skill, by which an unlikely reading must be ahead
 INDISTINCT = 0.002  # below it two readings are one, whichever fits the rows better: scaled columns scaled once more
 NEAR_CENTER, NEAR_SPREAD = 0.25, 1.25  # what a sample of columns that were scaled before is still centred and spread to
 DISTINCT = 0.02  # mean difference of probabilities (or of values, in spreads of the target) below which they agree
@@ -65,6 +66,12 @@ def _is_scaled_before(transform: Transform) -> bool:
     return bool(numbers) and all(
         abs(f.center) <= NEAR_CENTER and 1 / NEAR_SPREAD <= f.scale <= NEAR_SPREAD for f in numbers
     )
+
+
+def is_surely_better(one: Reading, other: Reading) -> bool:
+    """Whether a reading that few teams would choose is ahead beyond doubt and by much: only then it is taken."""
+    lead = measure_lead(one.answers, other.answers, other.y)
+    return one.skill >= other.skill + MUCH and lead >= BEYOND_DOUBT
 
 
 def is_unscaled(transform: Transform) -> bool:

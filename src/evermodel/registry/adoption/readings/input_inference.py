@@ -7,7 +7,7 @@ reference rows. A choice between readings that answer differently and fit alike 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,6 @@ from evermodel.core.errors import BadModel
 from evermodel.core.model.capabilities import LabelNaming
 from evermodel.core.model.model import Model
 from evermodel.core.model.output import Output
-from evermodel.core.model.several_outputs import take_primary
 from evermodel.core.model.transform import Transform
 from evermodel.registry.adoption.classes import explain_contradiction
 from evermodel.registry.adoption.deployed_predictions import DeployedPredictions, measure_parity
@@ -26,26 +25,26 @@ from evermodel.registry.adoption.readings.class_order import find_class_order
 from evermodel.registry.adoption.readings.close_readings import (
     drop_alike,
     explain_tie,
+    is_surely_better,
     is_unscaled,
     prefer_unscaled,
     refuse_second_scaling,
     refuse_tie,
 )
+from evermodel.registry.adoption.readings.column_functions import apply_functions, explain_functions, search_functions
 from evermodel.registry.adoption.readings.input_ways import list_ways
+from evermodel.registry.adoption.readings.model_reader import SAME, ModelReader
 from evermodel.registry.adoption.readings.reading import (
     Reading,
-    explain_several_answers,
     measure_lead,
     measure_overconfidence,
     measure_share_error,
-    read_classifier,
 )
 from evermodel.registry.adoption.readings.target_reading import (
     explain_unread_target,
     find_rival,
-    fit_to_predictions,
-    read_regression,
 )
+from evermodel.registry.adoption.stated_scaling import StatedScaling
 
 MOST_ROWS = 5_000  # reference rows each choice is scored on
 OVERCONFIDENT = 0.05  # share of the trivial loss that halving the log-odds saves, from which a reading is not trusted
@@ -81,6 +80,7 @@ class Stated:
 
     transform: Transform | None = None
     unscaled: bool = False  # the columns go in as they are; their encoding is open
+    scaling: StatedScaling | None = None  # of which kind; its numbers are learnt from the rows
     output: Output | None = None  # of a regression
     classes: bool = False  # which output is which class
     deployed: DeployedPredictions | None = None
@@ -97,39 +97,26 @@ def infer_reading(model: Model, reference: Table, stated: Stated, *, seed: int =
     sample = reference.rows(rows)
     deployed = _take_rows(stated.deployed, rows)
     y = model.target(sample)
-    given = dataclasses.replace(model, transform=stated.transform) if stated.transform else None
-    ways = iter([(given, "as given")]) if given else list_ways(model, sample)
-    tried: list[Reading] = []
-    regression = model.contract.task == "regression"
-    raws: dict[int, Array] = {}
-    for candidate, encoding in ways:
-        if stated.unscaled and not is_unscaled(candidate.transform):
-            continue
-        raw = model.framework.predict(model.obj, candidate.transform(sample.frame))
-        if model.contract.outputs:
-            raw = take_primary(raw, model.contract.outputs)
-        _check_width(model, raw)
-        if not np.isfinite(raw).all():
-            continue
-        if regression:
-            output = stated.output
-            if output is None and deployed is not None and deployed.values is not None:
-                output = fit_to_predictions(raw, deployed.values)
-            found = [read_regression(candidate, encoding, raw, y, output=output)]
-        else:
-            labels = None if deployed is None else deployed.label_codes()
-            codes = y if labels is None else labels
-            found = read_classifier(candidate, encoding, raw, codes, settled=stated.classes)
-        for reading in found:
-            raws[id(reading)] = raw
-        tried += found
+    reader = ModelReader(sample, y, deployed, stated.output, settled=stated.classes)
+    tried = [reading for way in _list_open_ways(model, sample, stated) for reading in reader.read(*way)]
+    said = stated.transform is not None or stated.unscaled or stated.scaling is not None
+    open_functions = model.signature.network and not (said or stated.stand_in)
     if deployed is not None:
-        return Choice(_rank_by_parity(tried, deployed), len(sample))
+        nearest = _rank_by_parity(tried, deployed)
+        if open_functions and nearest and reader.measure_parity(nearest[0]) > SAME:
+            found = search_functions(nearest, sample.frame, reader.read_best, reader.is_nearer)
+            nearest = nearest if found is None else (found, nearest[0])
+        return Choice(nearest, len(sample))
     ranked = sorted(tried, key=lambda reading: -reading.skill)
+    if open_functions and ranked:
+        found = search_functions(ranked, sample.frame, reader.read_best, reader.is_ahead)
+        if found is not None and is_surely_better(found, ranked[0]):
+            raise explain_functions(found, ranked[0])
+    raws, regression = reader.raws, model.contract.task == "regression"
     if not isinstance(model.framework, LabelNaming):  # whose reading is not open: it may not know the task yet
         _refuse_blind(ranked, raws, y, len(sample), regression and stated.output is None)
     ranked = prefer_unscaled(ranked, y)
-    if stated.transform is None:
+    if stated.transform is None and stated.scaling is None:
         refuse_second_scaling(ranked)
     if not regression and _is_guessed(model, stated):
         _refuse_misfit(ranked[0])
@@ -142,24 +129,29 @@ def infer_reading(model: Model, reference: Table, stated: Stated, *, seed: int =
     return Choice(distinct, len(sample))
 
 
+def _list_open_ways(model: Model, sample: Table, stated: Stated) -> Iterator[tuple[Model, str]]:
+    """Every way to feed the model that what is stated leaves open."""
+    if stated.transform is not None:
+        yield dataclasses.replace(model, transform=stated.transform), "as given"
+        return
+    scaling = stated.scaling
+    for candidate, encoding in list_ways(model, sample, None if scaling is None else scaling.kind):
+        if stated.unscaled and not is_unscaled(candidate.transform):
+            continue
+        if scaling is not None and scaling.functions:
+            made = apply_functions(candidate.transform, scaling.functions, sample.frame)
+            functions = [f"{function} of {column}" for column, function in scaling.functions.items()]
+            yield dataclasses.replace(candidate, transform=made), ", ".join([encoding, *functions])
+        else:
+            yield candidate, encoding
+
+
 def _take_rows(deployed: DeployedPredictions | None, rows: Array) -> DeployedPredictions | None:
     if deployed is None:
         return None
     kinds = (deployed.labels, deployed.values, deployed.probabilities)
     labels, values, probabilities = (None if kind is None else kind[rows] for kind in kinds)
     return dataclasses.replace(deployed, labels=labels, values=values, probabilities=probabilities)
-
-
-def _check_width(model: Model, raw: Array) -> None:
-    """Raises BadModel for a regression with several numbers a row, or fewer outputs than classes."""
-    width = int(np.prod(raw.shape[1:])) if raw.ndim > 1 else 1
-    if model.contract.task == "regression" and width != 1:
-        raise BadModel(
-            f"The model gives {width} numbers a row, and the target is one.",
-            explain_several_answers(model),
-        )
-    if model.contract.task != "regression" and max(width, 2) < len(model.contract.classes):
-        raise BadModel(f"The model gives {width} numbers a row for {len(model.contract.classes)} classes.")
 
 
 def _rank_by_parity(tried: Sequence[Reading], deployed: DeployedPredictions) -> tuple[Reading, ...]:
@@ -191,7 +183,7 @@ def _refuse_blind(ranked: Sequence[Reading], raws: dict[int, Array], y: Array, r
 
 def _is_guessed(model: Model, stated: Stated) -> bool:
     """Whether both the columns of a network and their scaling are only what fits rows like its training's best."""
-    scaled = stated.unscaled or stated.transform is not None
+    scaled = stated.unscaled or stated.transform is not None or stated.scaling is not None
     known = scaled or stated.stand_in or model.contract.roles.inputs is not None
     return model.signature.network and not known and model.signature.layout == "matrix" and not model.transform.inputs
 

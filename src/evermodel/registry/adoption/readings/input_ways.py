@@ -38,14 +38,19 @@ PIXELS: tuple[tuple[Scaling, float, float], ...] = (
 )
 
 
-def list_ways(model: Model, sample: Table) -> Iterator[tuple[Model, str]]:
-    """The model with each choice of columns and each way to feed them to it. Raises ContractBroken where none fits."""
+def list_ways(model: Model, sample: Table, scaling: Scaling | None = None) -> Iterator[tuple[Model, str]]:
+    """The model with each choice of columns and each way to feed them to it; ``scaling``: under that one alone.
+
+    Raises ContractBroken where none fits.
+    """
+    usual = SCALINGS if model.signature.network else SCALINGS[:1]
+    scalings = usual if scaling is None else (scaling,)
     misfit: ContractBroken | None = None
     fits = False
     for contract, left_out in list_column_choices(model.contract, sample.frame):
         chosen = dataclasses.replace(model, contract=contract)
         try:
-            for transform, encoding in _list_transforms(chosen, sample):
+            for transform, encoding in _list_transforms(chosen, sample, scalings):
                 fits = True
                 yield dataclasses.replace(chosen, transform=transform), encoding + left_out
         except ContractBroken as error:
@@ -54,10 +59,10 @@ def list_ways(model: Model, sample: Table) -> Iterator[tuple[Model, str]]:
         raise misfit
 
 
-def _list_transforms(model: Model, sample: Table) -> Iterator[tuple[Transform, str]]:
+def _list_transforms(model: Model, sample: Table, scalings: tuple[Scaling, ...]) -> Iterator[tuple[Transform, str]]:
     needs, contract = model.signature, model.contract
     if model.transform.features:  # as the names of the inputs say
-        for scaling in SCALINGS if needs.network else SCALINGS[:1]:
+        for scaling in scalings:
             if scaling not in OF_ALL:
                 yield (
                     _scale_features(model.transform.features, scaling, sample.frame, needs),
@@ -69,26 +74,27 @@ def _list_transforms(model: Model, sample: Table) -> Iterator[tuple[Transform, s
         yield Transform(features, layout="frame"), "as named columns"
         return
     if model.transform.inputs:
-        yield from _list_named_transforms(model, sample)
+        yield from _list_named_transforms(model, sample, scalings)
         return
     if any(c.kind == "image" for c in contract.columns):
         yield from _list_image_transforms(contract, needs)
         return
-    scalings = SCALINGS if needs.network else ("none",)
     for features, encoding in _list_encodings(contract, needs):
         coded = any(feature.encoding in CODED for feature in features)
         for scaling in scalings:
-            if coded or scaling not in OF_ALL:
+            if coded or scaling not in OF_ALL or len(scalings) == 1:
                 yield _scale_features(features, scaling, sample.frame, needs), encoding
 
 
-def _list_named_transforms(model: Model, sample: Table) -> Iterator[tuple[Transform, str]]:
+def _list_named_transforms(
+    model: Model, sample: Table, scalings: tuple[Scaling, ...]
+) -> Iterator[tuple[Transform, str]]:
     """Each way to encode and scale the columns of the named inputs; whole numbers stay as they are."""
     needs, inputs = model.signature, model.transform.inputs
     exact = any(part.is_whole for part in inputs)
     for features, encoding in list_input_features(model.contract, inputs):
         scaled = any(feature.encoding == "value" for feature in features)
-        for scaling in SCALINGS if scaled else SCALINGS[:1]:
+        for scaling in scalings if scaled else SCALINGS[:1]:
             transform = _scale_features(features, scaling, sample.frame, needs)
             dtype = "float64" if exact else transform.dtype
             transform = dataclasses.replace(transform, inputs=order_columns(inputs, features), dtype=dtype)
