@@ -25,7 +25,7 @@ from evermodel.core.model.framework import Framework
 from evermodel.core.model.model import Model
 from evermodel.core.model.several_outputs import select_head
 from evermodel.core.model.transform import Transform
-from evermodel.core.records.adoption_record import AdoptionRecord, Basis, Inference, Parity, Subject, TriedInput
+from evermodel.core.records.adoption_record import AdoptionRecord, Basis, Inference, Parity, TriedInput
 from evermodel.core.records.column_roles import Roles
 from evermodel.core.records.event import Adopted, EventKind
 from evermodel.core.records.model_signature import RowFormat
@@ -56,6 +56,7 @@ from evermodel.registry.adoption.readings.column_choices import find_numbering, 
 from evermodel.registry.adoption.readings.encoded_names import read_encoded_names
 from evermodel.registry.adoption.readings.input_inference import Choice, Stated, infer_reading
 from evermodel.registry.adoption.readings.learned_scaling import learn_scaling
+from evermodel.registry.adoption.settled_readings import describe_input, describe_target
 from evermodel.registry.adoption.signatures.named_inputs import (
     assign_columns,
     find_list_layouts,
@@ -71,7 +72,7 @@ from evermodel.registry.adoption.signatures.named_outputs import (
     score_others,
 )
 from evermodel.registry.adoption.signatures.signature_file import read_signature_file
-from evermodel.registry.adoption.stated_scaling import StatedScaling, is_scaling, parse_scaling
+from evermodel.registry.adoption.stated_scaling import is_scaling, parse_scaling
 from evermodel.registry.adoption.trusted_files import Trust, split_trust
 from evermodel.registry.adoption.wording import describe_bursts, describe_notes, describe_numbering
 from evermodel.registry.lookup import check_name, event, now, open_store
@@ -285,7 +286,7 @@ def understand_model(
     stated = Stated(
         None if options.transform is None else options.transform.complete(bare.contract.names, bare.signature),
         options.unscaled,
-        _check_scaling(options.scaling, bare),
+        parse_scaling(options.scaling, bare.contract.names) if options.scaling else None,
         parse_target_output(options.target_transform),
         classes=basis is not None,
         deployed=deployed,
@@ -295,21 +296,12 @@ def understand_model(
     table = take_columns(table, bare.contract, choice.best.model.contract)
     fed, ordered, classes = order_classes(choice.best.model, table, choice.best, basis, choice.rows)
     parity = None if deployed is None else _prove_parity(choice, table, deployed)
-    inferences = [_describe_input(choice, stated, proven=parity is not None)]
+    inferences = [describe_input(choice, stated, proven=parity is not None)]
     if fed.contract.task == "regression":
-        inferences.append(_describe_target(choice, stated, proven=parity is not None))
+        inferences.append(describe_target(choice, stated, proven=parity is not None))
     elif classes is not None:
         inferences.append(classes)
     return Understood(fed, ordered, choice, tuple(inferences), parity)
-
-
-def _check_scaling(words: str, bare: Model) -> StatedScaling | None:
-    """The scaling that was stated by name. Raises NotFound for a column that is no input."""
-    if not words:
-        return None
-    scaling = parse_scaling(words)
-    scaling.check_columns(bare.contract.names)
-    return scaling
 
 
 def _prove_parity(choice: Choice, table: Table, deployed: DeployedPredictions) -> Parity:
@@ -332,33 +324,6 @@ def _prove_parity(choice: Choice, table: Table, deployed: DeployedPredictions) -
         "State what you know of it: its scaler as `transform`, its columns in order as `inputs`, the order of its "
         "outputs as `classes`, `target_transform`; or check that `predictions` belong to these rows.",
     )
-
-
-def _describe_input(choice: Choice, stated: Stated, *, proven: bool) -> Inference:
-    best, second = choice.best, choice.runner_up
-    given = stated.unscaled or stated.scaling is not None or stated.transform is not None
-    basis = Basis.GIVEN if given else Basis.PREDICTIONS if proven else Basis.PROVEN
-    if best.model.transform.layout == "frame" or (second is None and not best.model.signature.network):
-        basis = Basis.FILE if basis is Basis.PROVEN else basis
-    return Inference(
-        Subject.INPUT,
-        best.description,
-        basis,
-        best.skill,
-        "" if second is None else second.description,
-        None if second is None else second.skill,
-        None if second is None else choice.lead,
-        choice.rows,
-    )
-
-
-def _describe_target(choice: Choice, stated: Stated, *, proven: bool) -> Inference:
-    output = choice.best.model.output
-    basis = Basis.USUAL if output.target_transform == "none" and output.scale == 1.0 else Basis.PROVEN
-    basis = Basis.GIVEN if stated.output is not None else Basis.PREDICTIONS if proven else basis
-    shift = output.shift[0] if output.shift else 0.0
-    scaled = "" if output.scale == 1.0 and not shift else f" of {output.scale:.6g} * answer + {shift:.6g}"
-    return Inference(Subject.TARGET, output.target_transform + scaled, basis, choice.best.skill, rows=choice.rows)
 
 
 @reports_full_registry

@@ -20,20 +20,17 @@ class StatedScaling:
     kind: Scaling
     functions: Mapping[str, ValueTransform]
 
-    def check_columns(self, names: Sequence[str]) -> None:
-        """Raises NotFound, with the nearest name, for a function of a column that is no input."""
-        for column in self.functions:
-            if column not in names:
-                raise NotFound.among("input column", column, list(names))
-
 
 def is_scaling(said: Any) -> bool:
     """Whether what was said as `transform` names a scaling, and not a file."""
     return isinstance(said, str) and said.partition(",")[0].strip() in KINDS
 
 
-def parse_scaling(said: str) -> StatedScaling:
-    """The scaling that the words state. Raises BadSetting for a function that is not known."""
+def parse_scaling(said: str, names: Sequence[str] | None = None) -> StatedScaling:
+    """The scaling that the words state, of a model with input columns ``names``; None: they are not known yet.
+
+    Raises BadSetting for a function that is not known, NotFound, with the nearest name, for a column that is no input.
+    """
     kind, *rest = (part.strip() for part in said.split(","))
     functions: dict[str, ValueTransform] = {}
     for part in rest:
@@ -44,5 +41,7 @@ def parse_scaling(said: str) -> StatedScaling:
                 f"`transform` takes FUNCTION:COLUMN behind the scaling, with a function of {known}. Got {part!r}.",
                 "For example standard,log1p:amount.",
             )
+        if names is not None and column not in names:
+            raise NotFound.among("input column", column, names)
         functions[column] = cast(ValueTransform, function)
     return StatedScaling(cast(Scaling, kind), functions)
