@@ -69,7 +69,7 @@ def main(model: Path, to: str) -> None:
     registry, began = folder / "registry", time.monotonic()
     messages = pl.read_csv(MESSAGES)
     parts = {part: messages.filter(pl.col("part") == part).drop("part") for part in ("reference", "new", "test")}
-    say(f"1. Adopt {model.name} with {parts['reference'].height} labelled messages. It does not know the task yet.")
+    say(f"1. Adopt {model.name} with {parts['reference'].height} labelled messages. It was never trained for them.")
     say(evermodel.adopt(model, data=parts["reference"], target="kind", name=NAME, shuffled=True, registry=registry))
     say(f"2. Train an adapter (LoRA) on {parts['new'].height} messages, and judge it on some that it did not see.")
     say(evermodel.update(NAME, parts["new"], strategy="lora", settings=LORA, refit=False, registry=registry))
