@@ -16,7 +16,7 @@ from evermodel.core.stats.metric import METRICS, PerGroup
 from evermodel.core.stats.metric_intervals import measure_mean, measure_metric, measure_sampled
 from evermodel.judging.task_metrics import list_metrics, list_ranking_metrics
 from evermodel.monitoring.other_answers import list_others, select_answer
-from evermodel.monitoring.watched_rows import CODE, ERROR_GROUP, GROUP, SAMPLED, SECOND, Y
+from evermodel.monitoring.watched_rows import CODE, ERROR_GROUP, GROUP, SAMPLED, SECOND, Y, keep_known
 
 SMALLEST_SLICE = 30  # labelled rows
 MOST_SLICES = 40
@@ -68,7 +68,7 @@ def measure_metrics(rows: pl.DataFrame, contract: Contract, total: int) -> tuple
 
     Labels of sampled rows are weighted, so that the values hold for all ``total`` rows.
     """
-    labelled = rows.filter(pl.col(Y).is_not_null() & pl.col(CODE).is_not_null())
+    labelled = keep_known(rows, Y, CODE)
     if not labelled.height:
         return {}, 0
     y = labelled[Y].to_numpy()
@@ -109,7 +109,7 @@ def measure_ranking(group: pl.Series, y: Array, score: Array) -> dict[str, Metri
 def count_confusion(rows: pl.DataFrame, contract: Contract) -> dict[str, dict[str, int]]:
     """True class -> predicted class -> labelled rows; empty for regression and beyond ``MOST_CONFUSED`` classes."""
     k = len(contract.classes)
-    labelled = rows.filter(pl.col(Y).is_not_null() & pl.col(CODE).is_not_null())
+    labelled = keep_known(rows, Y, CODE)
     if contract.task == "regression" or k > MOST_CONFUSED or not labelled.height:
         return {}
     names = [class_text(c) for c in contract.classes]
@@ -120,7 +120,7 @@ def count_confusion(rows: pl.DataFrame, contract: Contract) -> dict[str, dict[st
 
 def sum_window_confidences(rows: pl.DataFrame, contract: Contract) -> tuple[Sums, Sums] | None:
     """Sums over all rows and over the labelled ones; None where predictions came without probabilities."""
-    answered = rows.filter(pl.col(CODE).is_not_null())
+    answered = keep_known(rows, CODE)
     if contract.task == "regression" or not answered.height:
         return None
     p, whole = read_predictions(answered, contract)
@@ -128,9 +128,10 @@ def sum_window_confidences(rows: pl.DataFrame, contract: Contract) -> tuple[Sums
         return None
     code = answered[CODE].to_numpy()
     confidence = p[np.arange(len(p)), code.astype(np.int64)]
-    sampled = answered[SAMPLED].is_not_null() if SAMPLED in answered.columns else pl.Series([False] * answered.height)
-    labelled = (answered[Y].is_not_null() & ~sampled).to_numpy()
-    right = (code == answered[Y].fill_null(-1.0).to_numpy()).astype(np.float64)
+    labelled = ~np.isnan(answered[Y].to_numpy())  # a missing label is NaN, which equals nothing
+    if SAMPLED in answered.columns and answered[SAMPLED].count():
+        labelled = labelled & answered[SAMPLED].is_null().to_numpy()
+    right = (code == answered[Y].to_numpy()).astype(np.float64)
     return sum_confidences(right, confidence), sum_confidences(right[labelled], confidence[labelled])
 
 
@@ -139,17 +140,17 @@ def estimate_accuracy(rows: pl.DataFrame, contract: Contract) -> MetricValue | N
 
     None where labels are too few, complete, or sampled; sampled ones are weighted instead.
     """
-    answered = rows.filter(pl.col(CODE).is_not_null())
+    answered = keep_known(rows, CODE)
     if contract.task == "regression" or not answered.height or (SAMPLED in rows.columns and rows[SAMPLED].count()):
         return None
     p, whole = read_predictions(answered, contract)
     if not whole:
         return None
-    code, labelled = answered[CODE].to_numpy(), answered[Y].is_not_null().to_numpy()
+    code, labelled = answered[CODE].to_numpy(), ~np.isnan(answered[Y].to_numpy())
     predictors = p[np.arange(len(p)), code.astype(np.int64)][:, None]
     if SECOND in answered.columns and not answered[SECOND].null_count():
         predictors = np.column_stack([predictors, answered[SECOND].to_numpy().astype(np.float64)])
-    right = (code == answered[Y].fill_null(-1.0).to_numpy()).astype(np.float64)
+    right = (code == answered[Y].to_numpy()).astype(np.float64)
     return None if labelled.all() else estimate_from_predictors(right[labelled], predictors[labelled], predictors)
 
 
@@ -174,7 +175,7 @@ def read_predictions(rows: pl.DataFrame, contract: Contract) -> tuple[Array, boo
     k = len(contract.classes)
     shares = [f"p{i}" for i in range(k)]
     if all(s in rows.columns for s in shares):
-        p = rows.select(shares).to_numpy().astype(np.float64)
+        p = np.column_stack([rows[s].to_numpy() for s in shares]).astype(np.float64)
         if np.isfinite(p).all():
             return p, True
     return np.eye(k)[code.astype(np.int64)], False
@@ -184,7 +185,7 @@ def count_predictions(rows: pl.DataFrame, contract: Contract) -> dict[str, int]:
     """class -> how often it was predicted; empty for regression."""
     if contract.task == "regression":
         return {}
-    counts = np.bincount(rows[CODE].drop_nulls().to_numpy().astype(np.int64), minlength=len(contract.classes))
+    counts = np.bincount(keep_known(rows, CODE)[CODE].to_numpy().astype(np.int64), minlength=len(contract.classes))
     return {class_text(c): int(n) for c, n in zip(contract.classes, counts, strict=True) if n}
 
 

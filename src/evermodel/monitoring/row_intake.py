@@ -30,11 +30,14 @@ from evermodel.monitoring.watched_rows import (
     WindowSize,
     Y,
     inspect_rows,
+    keep_known,
     name_window,
     predict_blocks,
 )
 
 PART_ROWS = 500_000  # rows a stored part
+HeldRows = dict[str, dict[int, pl.DataFrame]]  # blob -> window -> its rows
+MOST_READ = 3  # parts that are held while windows are measured
 MOST_KEPT = 2_000_000  # rows whose predictions are stored until their labels arrive
 PREDICTION_GROUPS = 16  # with at most 16 cells of the inputs
 ALL_GROUPS = PREDICTION_GROUPS * 16
@@ -108,7 +111,12 @@ class Intake:
             self.latencies.append((block.seconds, block.kept.height))
         for (start,), at in kept.with_row_index("__at").group_by(WINDOW, maintain_order=True):
             index = at["__at"].to_numpy()
-            window = self._count_window(int(str(start)), kept[index], inputs[index])
+            first, n = int(index[0]), len(index)
+            if int(index[-1]) - first + 1 == n:  # rows that follow one another are not copied
+                part = kept.slice(first, n), inputs.slice(first, n)
+            else:
+                part = kept[index], inputs[index]
+            window = self._count_window(int(str(start)), *part)
             self.touched[window.key] = self.touched[window.key] + window if window.key in self.touched else window
         self.pending.append(kept)
         if sum(p.height for p in self.pending) >= PART_ROWS:
@@ -159,10 +167,11 @@ class Intake:
         if (
             cells is not None
             and joint is not None
-            and cells.names <= set(inputs.columns) - set(self.incoming.missing_columns)
+            and {n[0] for n in (*cells.numbers, *cells.categories)}
+            <= set(inputs.columns) - set(self.incoming.missing_columns)
         ):
             columns[JOINT] = count_column(cells(inputs), joint)
-        answered = kept.filter(pl.col(CODE).is_not_null())
+        answered = keep_known(kept, CODE)
         prediction = self.watched.columns.get(PREDICTION)
         if prediction is not None and answered.height:
             p, whole = read_predictions(answered, self.contract)
@@ -178,10 +187,6 @@ class Intake:
                 write_rows(self.store, pl.concat(self.pending, how="diagonal"), self.state, self.cut)
             )
             self.pending = []
-
-    def _answers_alone(self) -> bool:
-        """Whether predictions came without any of their inputs: then no column is missing."""
-        return self.incoming.given and len(self.incoming.missing_columns) == len(self.contract.names)
 
     def build_state(self) -> MonitorState:
         """The state with the delivery in it."""
@@ -199,6 +204,7 @@ class Intake:
         for window in self.touched.values():
             for c, n in window.predicted.items():
                 predicted[f"predicted.{c}"] = predicted.get(f"predicted.{c}", 0) + n
+        alone = self.incoming.given and len(self.incoming.missing_columns) == len(self.contract.names)
         parts = (*self.state.stored_rows, *self.stored_rows)
         while len(parts) > 1 and sum(p.rows for p in parts) > MOST_KEPT:
             parts = parts[1:]
@@ -207,7 +213,8 @@ class Intake:
             watched={**self.state.watched, self.state.version: watched},
             stored_rows=parts,
             gauges=gauges,
-            missing_columns=() if self._answers_alone() else self.incoming.missing_columns,
+            # Predictions that came without any of their inputs miss no column.
+            missing_columns=() if alone else self.incoming.missing_columns,
             latencies=(*self.state.latencies, *self.latencies)[-LATENCIES:],
         )
         return state.add_to_counters(batches=1, **self.counts, **predicted)
@@ -223,14 +230,14 @@ def assign_error_groups(kept: pl.DataFrame, inputs: pl.DataFrame, watched: Versi
         group += (
             np.searchsorted(prediction.starts, np.searchsorted(prediction.edges, code, side="left"), side="right") - 1
         )
-    if cells is not None and cells.names <= set(inputs.columns):
+    if cells is not None and {n[0] for n in (*cells.numbers, *cells.categories)} <= set(inputs.columns):
         group += PREDICTION_GROUPS * cells(inputs).str.slice(5).cast(pl.Int64).to_numpy()
     return pl.Series(ERROR_GROUP, group).set(pl.Series(~defined), None)
 
 
 def sum_labels(answered: pl.DataFrame, contract: Contract, edge: float) -> tuple[int, int, int]:
     """Counts labelled rows, wrong answers and large losses among rows with a prediction."""
-    labelled = answered.filter(pl.col(Y).is_not_null())
+    labelled = keep_known(answered, Y)
     if not labelled.height:
         return 0, 0, 0
     y: Array = labelled[Y].to_numpy()
@@ -255,11 +262,16 @@ def _known_ids(store: Store, state: MonitorState) -> Array:
     return np.concatenate([np.empty(0, dtype=np.uint64), *(ids.hash(seed=0).to_numpy() for ids in of)])
 
 
-def read_window_rows(store: Store, parts: tuple[StoredRows, ...], version: str, key: str, start: int) -> pl.DataFrame:
-    """All stored rows of one window of one version."""
-    rows = [_of(store, p, start) for p in parts if p.version == version and key in p.windows]
+def read_window_rows(
+    store: Store, parts: tuple[StoredRows, ...], version: str, key: str, start: int, held: HeldRows
+) -> pl.DataFrame:
+    """All stored rows of one window of one version. ``held`` keeps the last parts for the windows that follow."""
+    rows = []
+    for blob in (p.blob for p in parts if p.version == version and key in p.windows):
+        if blob not in held:
+            if len(held) >= MOST_READ:
+                held.pop(next(iter(held)))
+            split = pl.read_parquet(store.get_blob(blob)).partition_by(WINDOW, as_dict=True)
+            held[blob] = {int(window[0]): of_window for window, of_window in split.items()}
+        rows.append(held[blob][start])
     return pl.concat(rows, how="diagonal") if rows else pl.DataFrame()
-
-
-def _of(store: Store, part: StoredRows, start: int) -> pl.DataFrame:
-    return pl.scan_parquet(store.get_blob(part.blob)).filter(pl.col(WINDOW) == start).collect()

@@ -66,6 +66,13 @@ class Block:
     seconds: float  # that predicting took; NaN where predictions came with the rows
 
 
+def keep_known(rows: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    """The rows with a value in each of the columns. Where none is missing nothing is copied, nor asked of the rows."""
+    if not any(rows[name].null_count() for name in columns):
+        return rows
+    return rows.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in columns))
+
+
 def parse_window(text: str) -> WindowSize:
     """1d, 6h, 10000rows, and what ``str`` makes of a window's size. Raises BadSetting."""
     seconds = re.fullmatch(r"(\d{1,9})s", text.strip())

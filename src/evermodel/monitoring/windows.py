@@ -28,7 +28,7 @@ from evermodel.monitoring.performance import (
     sum_errors_by_group,
     sum_window_confidences,
 )
-from evermodel.monitoring.row_intake import ALL_GROUPS, read_window_rows
+from evermodel.monitoring.row_intake import ALL_GROUPS, HeldRows, read_window_rows
 from evermodel.monitoring.watched_rows import ERROR_GROUP, Y
 from evermodel.registry.lookup import now
 
@@ -40,11 +40,12 @@ def update_windows(
 ) -> tuple[MonitorState, list[Event]]:
     """The state with the changed windows (version -> keys) measured and the alarms updated; and the events."""
     state = dataclasses.replace(state, at=now())
+    held: HeldRows = {}
     for version, keys in changed.items():
         watched = state.watched[version]
         windows = dict(watched.windows)
         for key in sorted(k for k in keys if k in windows and windows[k].n_merged == 1):
-            windows[key] = _measure_window(store, state, contract, version, windows[key], windows)
+            windows[key] = _measure_window(store, state, contract, version, windows[key], windows, held)
         watched = compact_windows(dataclasses.replace(watched, windows=windows))
         state = dataclasses.replace(state, watched={**state.watched, version: watched})
     if state.version not in state.watched:
@@ -83,10 +84,11 @@ def _measure_window(
     version: str,
     window: WindowCounts,
     windows: Mapping[str, WindowCounts],
+    held: HeldRows,
 ) -> WindowCounts:
     mature = is_mature(state, window)
     start = int(window.key[1:]) - (10**12 if window.key[0] == "t" else 0)
-    rows = read_window_rows(store, state.stored_rows, version, window.key, start)
+    rows = read_window_rows(store, state.stored_rows, version, window.key, start, held)
     if not rows.height:
         return window
     measured = measure_windows(rows, contract, version, window.start, window.end, window.rows, mature)

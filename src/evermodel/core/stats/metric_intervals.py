@@ -20,6 +20,7 @@ from evermodel.core.stats.metric_arithmetic import NAN
 GROUPS = 1_000  # beyond so many rows, the bootstrap draws groups of rows
 OF_ANSWERS = ("accuracy", "precision", "recall", "f1")
 REDRAWN = 200  # resamples of the sampled rows
+CELLS = 4_000_000  # weights of rows that are held at a time
 FEWEST = 10  # rows below which the bootstrap gives no interval
 
 
@@ -144,10 +145,15 @@ def _bootstrap(
     g = min(n, GROUPS)
     if hasattr(plugin, "sums"):
         sums = paired_bootstrap.sum_groups(plugin.sums(y, p), codes, g)
-        parts = [plugin.of_sums(drawn @ sums) for drawn in paired_bootstrap.draw_counts(g, 1_000, seed)]
+        parts = [plugin.of_sums(drawn @ sums) for drawn in paired_bootstrap.recall_counts(g, 1_000, seed)]
     else:
-        drawn = (row for block in paired_bootstrap.draw_counts(g, 60, seed) for row in block)
-        parts = [np.array([score(y, p, weight=row[codes].astype(np.float64))]) for row in drawn]
+        step = max(1, CELLS // n)
+        drawn = np.concatenate(paired_bootstrap.recall_counts(g, 60, seed))
+        blocks = (drawn[at : at + step] if g == n else drawn[at : at + step, codes] for at in range(0, 60, step))
+        if hasattr(plugin, "score_resamples") and p.ndim == 2 and p.shape[1] == 2:
+            parts = [plugin.score_resamples(y, p, weights) for weights in blocks]
+        else:
+            parts = [np.array([score(y, p, weight=row)]) for weights in blocks for row in weights]
     values = np.concatenate(parts)
     defined = values[np.isfinite(values)]
     if len(defined) < 0.9 * len(values):

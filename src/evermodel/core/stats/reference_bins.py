@@ -142,10 +142,10 @@ def build_category_reference(name: str, values: pl.Series, missing: int = 0) -> 
 
 def count_column(values: pl.Series, reference: ColumnReference) -> ColumnCounts:
     """Rows of a cleaned column counted into the reference's bins; O(n log K)."""
-    present = values.drop_nulls()
     if reference.kind == "number":
-        x = present.cast(pl.Float64, strict=False).drop_nulls().to_numpy()
-        return count_numbers(x, reference, len(values) - len(x))
+        numbers = values if values.dtype == pl.Float64 else values.cast(pl.Float64, strict=False)
+        return count_numbers(numbers.to_numpy(), reference)  # null is NaN there, which counts as missing
+    present = values.drop_nulls()
     counts = present.cast(pl.String).rename("value").value_counts()
     of = dict(zip(counts["value"].to_list(), counts["count"].to_list(), strict=True))
     bins = [of.get(c, 0) for c in reference.categories]

@@ -64,7 +64,9 @@ class Cells:
         """Cleaned rows -> (n, d); missing values stand in the middle."""
         parts = []
         for name, mean, std, weight in self.numbers:
-            x = (frame[name].cast(pl.Float64, strict=False).fill_null(mean).to_numpy() - mean) / std
+            values = frame[name]
+            x = (values if values.dtype == pl.Float64 else values.cast(pl.Float64, strict=False)).to_numpy()
+            x = (x - mean) / std  # null is NaN there
             parts.append(weight * np.clip(np.nan_to_num(x, nan=0.0), -FAR, FAR))
         for name, names, weight in self.categories:
             text = frame[name].cast(pl.String)
@@ -76,8 +78,3 @@ class Cells:
         x, c = self.points(frame), np.asarray(self.centres)
         nearest = (-2.0 * x @ c.T + (c**2).sum(axis=1)).argmin(axis=1)
         return pl.Series(JOINT, np.array([f"cell {i}" for i in range(len(c))])[nearest], dtype=pl.String)
-
-    @property
-    def names(self) -> set[str]:
-        """The columns that the cells use."""
-        return {n[0] for n in self.numbers} | {n[0] for n in self.categories}

@@ -29,3 +29,15 @@ def calibration_error(y: Array, p: Array, /, *, weight: Array | None = None) -> 
     bins = np.clip((predicted * BINS).astype(int), 0, BINS - 1)
     gap = np.bincount(bins, weights=w * (predicted - observed), minlength=BINS)
     return float(np.abs(gap).sum() / w.sum())
+
+
+def score_resamples(y: Array, p: Array, weights: Array, /) -> Array:
+    """``calibration_error`` of two classes with each of the weightings (r, n) -> (r,)."""
+    y, p = check_class_rows(y, p)
+    gaps = np.zeros((len(y), BINS))
+    bins = np.clip((p[:, 1] * BINS).astype(int), 0, BINS - 1)
+    gaps[np.arange(len(y)), bins] = p[:, 1] - (y == 1)
+    totals = weights.sum(axis=1)
+    found = np.full(len(weights), NAN)
+    np.divide(np.abs(weights @ gaps).sum(axis=1), totals, out=found, where=totals > 0)
+    return found

@@ -48,7 +48,7 @@ NO_MEMORY = re.compile(
     r"alloc|OOM|MemoryError|ResourceExhausted|out of memory", re.IGNORECASE
 )  # how frameworks say that there was none
 PACKAGES = {
-    "sklearn": ("sklearn", "skops.io"),
+    "sklearn": ("sklearn", "evermodel.plugins.frameworks._sklearn.skops_alone"),
     "keras": ("keras",),
     "torch": ("torch", "torch.export"),
     "transformers": ("torch", "transformers", "tokenizers"),

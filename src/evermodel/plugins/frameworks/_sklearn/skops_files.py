@@ -44,8 +44,9 @@ PACKAGES = (
 
 
 def import_skops() -> Any:
+    """``skops.io``. Raises MissingExtra."""
     try:
-        import skops.io
+        from evermodel.plugins.frameworks._sklearn.skops_alone import skops
     except ImportError:
         raise MissingExtra.for_package("skops", EXTRA, "A scikit-learn model") from None
     return skops.io
