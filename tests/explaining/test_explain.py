@@ -114,6 +114,55 @@ def test_contributions_of_linear_models_are_those_of_the_formula(tmp_path):
     assert np.abs(values - expected).max() < 1e-4
 
 
+def test_the_one_column_of_a_text_classifier_is_all_that_differs_and_few_predictions_say_so(tmp_path):
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    random, words = np.random.default_rng(0), np.array(["late", "parcel", "login", "password", "refund", "money"])
+    kinds = random.integers(0, 3, 600)
+    texts = [" ".join([*words[[2 * k, 2 * k + 1]], *random.choice(words, 2)]) for k in kinds]
+    frame = pl.DataFrame({"text": texts, "kind": [("post", "access", "pay")[k] for k in kinds]})
+    versions = []
+    for name, strength in (("soft", 0.1), ("hard", 5.0)):
+        pipeline = make_pipeline(TfidfVectorizer(), LogisticRegression(C=strength)).fit(frame["text"], frame["kind"])
+        em.adopt(pipeline, data=frame, target="kind", name=name, registry=tmp_path)
+        versions.append(load_version(open_store(tmp_path), open_store(tmp_path).read_card(name, "v1")))
+    old, new = versions
+    asked = []
+    counted = [dataclasses.replace(m, framework=Counting(m.framework, asked)) for m in versions]
+    contributions, values, names = compute_contributions(*counted, frame.select("text"), frame.select("text"), seed=7)
+    assert names == ("text",) and contributions.exact and values.shape == (200, 1)
+    assert sum(asked) < 2_000  # by the orders: 200 rows x 32 x 2 of each version
+    drawn = frame.select("text")[np.sort(np.random.default_rng(7).choice(600, 200, replace=False))]
+    background = frame.select("text").sample(16, seed=7)
+    places = new.predict(drawn).argmax(axis=1)
+
+    def odds(model, x, at):
+        p = np.clip(model.predict(x)[np.arange(x.height), at], 1e-6, 1 - 1e-6)
+        return np.log(p / (1 - p))
+
+    for row in (0, 77, 199):
+        own = odds(new, drawn[[row]], places[[row]]) - odds(old, drawn[[row]], places[[row]])
+        there = np.repeat(places[row], 16)
+        mean = (odds(new, background, there) - odds(old, background, there)).mean()
+        assert abs(values[row, 0] - (own[0] - mean)) < 1e-9
+
+
+class Counting:
+    """A framework that notes how many rows it is asked for."""
+
+    def __init__(self, framework, asked):
+        self._framework, self._asked = framework, asked
+
+    def __getattr__(self, name):
+        return getattr(self._framework, name)
+
+    def predict(self, obj, x):
+        self._asked.append(len(x))
+        return self._framework.predict(obj, x)
+
+
 def test_the_parts_of_a_change_of_score_sum_to_it(models):
     before, now = (
         clean_rows(models[0], rows(1_000, s, flip=f), (), labelled=True).collect()

@@ -190,3 +190,13 @@ def test_paths_and_methods_that_are_not_there(client):
     assert client.put("/v2/models/m/infer").status_code == 405
     assert client.post("/models/%6d/invocations", json={"instances": [[1, 2, "red"]]}).status_code == 200
     assert httpx.get(f"{client.base_url}/openapi.json", trust_env=False).json()["openapi"] == "3.1.0"
+
+
+def test_a_version_that_answers_slowly_is_not_warmed_in_large_sizes(tmp_path, monkeypatch):
+    adopt_linear(tmp_path)
+    monkeypatch.setattr("evermodel.server.prepared_model.MOST_WARM_SECONDS", 0.0)
+    sizes, predict = [], PreparedModel.predict
+    monkeypatch.setattr(PreparedModel, "predict", lambda self, rows: sizes.append(len(rows)) or predict(self, rows))
+    prepared = prepare(tmp_path)
+    assert max(sizes) == 16 and 1 in sizes  # 16 golden rows are always answered
+    assert prepared.estimate_seconds(256) > prepared.estimate_seconds(1) > 0.0

@@ -10,6 +10,8 @@ arXiv:2104.12199.
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import polars as pl
 
@@ -20,6 +22,8 @@ from evermodel.explaining.tree_contributions import compute_tree_values
 
 BACKGROUND = 16  # rows, each of them the background of one order and of its reverse
 ROWS = 200  # rows that are explained at most
+LEAST_ROWS = 10
+MOST_SECONDS = 60.0  # about; a version that answers slowly is asked about fewer rows
 MOST_PREDICTIONS = 400_000  # of each version; fewer rows are explained where there are many columns
 EDGE = 1e-6  # probabilities are moved this far from 0 and 1 before their log-odds are taken
 ADDITIVE = 1e-6  # orders that agree so closely, relative to the largest value, left nothing to chance
@@ -32,16 +36,23 @@ def compute_contributions(
     """The contributions by column, and those of each explained row (n, columns) with the columns' names.
 
     ``rows`` and ``background``: cleaned rows with the inputs of both versions. Cost: rows x 32 x (columns + 1)
-    predictions of each version, at most 400,000; of two sums of trees rows x 16 x leaves.
+    predictions of each version, at most 400,000 and about a minute; of one column rows + 16; of two sums of trees
+    rows x 16 x leaves.
     """
     names = tuple(dict.fromkeys(c.name for model in (old, new) for c in model.contract.columns))
     random = np.random.default_rng(seed)
     background = background.select(names).sample(BACKGROUND, with_replacement=background.height < BACKGROUND, seed=seed)
-    most = max(10, min(ROWS, MOST_PREDICTIONS // (2 * BACKGROUND * (len(names) + 1))))
+    most = max(LEAST_ROWS, min(ROWS, MOST_PREDICTIONS // (2 * BACKGROUND * (len(names) + 1))))
     explained = rows.select(names)
     if explained.height > most:
         explained = explained[np.sort(random.choice(explained.height, most, replace=False))]
+    explained = _limit_seconds(old, new, explained, len(names))
     classes = _choose_classes(new, explained)
+    if len(names) == 1:  # whatever differs is due to it
+        own = _difference(old, new, explained, classes)
+        before = [np.asarray(model.predict(background), dtype=np.float64) for model in (old, new)]
+        values = np.stack([own - _subtract(before, at, classes, len(own)) for at in range(BACKGROUND)])[:, :, None]
+        return _summarize(old.contract.task, values, names, 0.0, exact=True), values.mean(axis=0), names
     of_trees = _compare_trees(old, new, explained, background, names)
     if of_trees is not None:
         values, error = of_trees
@@ -63,6 +74,24 @@ def compute_contributions(
     error = float(np.abs(mean.sum(axis=1) - whole).max())
     exact = disagreement <= ADDITIVE * max(1.0, float(np.abs(values).max()))
     return _summarize(old.contract.task, values, names, error, exact=exact), mean, names
+
+
+def _limit_seconds(old: Model, new: Model, rows: pl.DataFrame, columns: int) -> pl.DataFrame:
+    """The rows, or so many of them as two slow versions can be asked about in about a minute; ten at least."""
+    for some in (rows.head(LEAST_ROWS), rows):
+        began = time.perf_counter()
+        for model in (old, new):
+            model.predict(some)
+        seconds = (time.perf_counter() - began) * 2 * BACKGROUND * (columns + 1)
+        if seconds > MOST_SECONDS and (some.height == rows.height or seconds > 10 * MOST_SECONDS):
+            return rows.head(max(LEAST_ROWS, int(some.height * MOST_SECONDS / seconds)))
+    return rows
+
+
+def _subtract(predicted: list[Array], at: int, classes: Array | None, rows: int) -> Array:
+    """(rows,) new output - old output of the background row ``at``, for the class of each explained row."""
+    old, new = (_read_output(np.repeat(p[at : at + 1], rows, axis=0), classes) for p in predicted)
+    return np.asarray(new - old)
 
 
 def _compare_trees(
@@ -95,7 +124,11 @@ def _difference(old: Model, new: Model, rows: pl.DataFrame, classes: Array | Non
 
 
 def _output(model: Model, rows: pl.DataFrame, classes: Array | None) -> Array:
-    predicted = np.asarray(model.predict(rows), dtype=np.float64)
+    return _read_output(np.asarray(model.predict(rows), dtype=np.float64), classes)
+
+
+def _read_output(predicted: Array, classes: Array | None) -> Array:
+    """(n,) of values, or of the log-odds of each row's class."""
     if classes is None:
         return predicted
     p = np.clip(predicted[np.arange(len(predicted)), np.resize(classes, len(predicted))], EDGE, 1.0 - EDGE)

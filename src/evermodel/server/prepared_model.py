@@ -24,6 +24,7 @@ from evermodel.registry.predictions.log_segments import ColumnsFrame
 from evermodel.server.checked_rows import CheckedRows, RowChecker
 
 logger = logging.getLogger(__name__)
+MOST_WARM_SECONDS = 20.0  # that so many rows may take, one after the other: what takes longer is not compiled by size
 WARM_ROWS = (1, 16, 256)  # predicted before the first request: frameworks compile, allocate and cache by size
 Answers = list[Any]
 
@@ -86,17 +87,19 @@ class PreparedModel:
     def warm(self, golden: pl.DataFrame) -> None:
         """Predicts golden rows in several sizes, measures what a call and a row cost, and which columns are needed."""
         rows = self.checker.check_cleaned(golden)
-        took: list[float] = []
+        took: dict[int, float] = {}  # by the number of rows
         for size in WARM_ROWS:
+            if took and min(took.values()) * size > MOST_WARM_SECONDS:  # a language model: minutes
+                break
             some = _repeat(rows, size)
-            best = float("inf")
+            took[size] = float("inf")
             for _ in range(3):
                 began = time.perf_counter()
                 self.predict(some)
-                best = min(best, time.perf_counter() - began)
-            took.append(best)
-        self.seconds_per_row = max(0.0, (took[-1] - took[0]) / (WARM_ROWS[-1] - WARM_ROWS[0]))
-        self.seconds_per_call = took[0]
+                took[size] = min(took[size], time.perf_counter() - began)
+        least, most = min(took), max(took)
+        self.seconds_per_row = max(0.0, (took[most] - took[least]) / (most - least)) if most > least else took[least]
+        self.seconds_per_call = took[least]
         self.needed = _find_needed(self, _repeat(rows, 1))
 
     def estimate_seconds(self, rows: int) -> float:
