@@ -20,6 +20,7 @@ from evermodel.judging.judge import combine_reasons, judge
 from evermodel.judging.judge_input import GATES, JudgeInput, PairedPredictions
 from evermodel.judging.row_selection import select_input_rows, split_for_confirmation
 from evermodel.judging.verdict_wording import describe_reason
+from evermodel.registry.score_table import describe_reasons
 from evermodel.testing.gates import (
     CHECKS,
     check_a_model_is_not_harmed_by_itself,
@@ -410,3 +411,10 @@ def test_a_verdict_is_stored_and_read_back_as_it_was():
     assert [describe_reason(r) for r in stored.reasons] == [describe_reason(r) for r in verdict.reasons]
     assert (stored.decision, stored.rows_needed) == (verdict.decision, verdict.rows_needed)
     assert repr(stored.comparisons) == repr(verdict.comparisons)
+
+
+def test_a_gate_that_was_named_and_had_nothing_to_test_says_so():
+    untested = Reason("forgetting", Finding.PASS, ReasonCode.NO_PAST_ROWS)
+    usual = Reason("retention", Finding.PASS, ReasonCode.NO_PAST_ROWS)
+    told = describe_reasons(combine_reasons((usual, untested)))
+    assert told == ("There are no rows known before that could show what is forgotten.",)

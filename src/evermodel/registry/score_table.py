@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evermodel.core.records.update_record import Score
-from evermodel.core.records.verdict import Finding, Verdict
+from evermodel.core.records.verdict import Finding, ReasonCode, Verdict
 from evermodel.judging.comparison import compare_predictions
 from evermodel.judging.judge_input import JudgeInput
 from evermodel.judging.task_metrics import list_metrics
@@ -11,6 +11,8 @@ from evermodel.judging.verdict_wording import describe_reason
 from evermodel.registry.update_result import ScoreTable
 
 WORST_FIRST = (Finding.INVALID, Finding.FAIL, Finding.HOLD, Finding.PASS)
+BY_NAME = ("forgetting",)  # gates that run only where a person names them
+UNTESTED = (ReasonCode.NO_PAST_ROWS, ReasonCode.NO_SLICE_TESTED)
 
 
 def build_score_table(scores: JudgeInput) -> ScoreTable:
@@ -27,6 +29,13 @@ def build_score_table(scores: JudgeInput) -> ScoreTable:
 
 
 def describe_reasons(verdict: Verdict) -> tuple[str, ...]:
-    """The reasons worth a person's time: those that decided, the worst first, then those with numbers behind them."""
-    told = [r for r in verdict.reasons if r.finding is not Finding.PASS or r.comparison is not None]
+    """The reasons worth a person's time: those that decided, the worst first, then those with numbers behind them.
+
+    A gate that runs only where it is named is also shown where it had nothing to test: whoever named it counts on it.
+    """
+    told = [
+        r
+        for r in verdict.reasons
+        if r.finding is not Finding.PASS or r.comparison is not None or (r.gate in BY_NAME and r.code in UNTESTED)
+    ]
     return tuple(describe_reason(r) for r in sorted(told, key=lambda r: WORST_FIRST.index(r.finding)))
