@@ -94,7 +94,7 @@ class ReleasedModel(ModelHandle):
 
         Args:
             to: the kind and the place: "folder:DIR", "tfserving:DIR", "triton:DIR", "mlflow:URI", "kserve:FILE@URI",
-                "envoy:FILE@CLUSTER" or "nginx:FILE@PIDFILE".
+                "vllm:DIR", "gguf:FILE", "envoy:FILE@CLUSTER" or "nginx:FILE@PIDFILE".
             version: publish this version instead.
             proof: first load the model's file in a clean process and compare its answers with the version's.
 
