@@ -74,8 +74,8 @@ def publish(
     Args:
         name: the name of the model.
         to: the kind and the place: "folder:DIR", "tfserving:DIR", "triton:DIR", "mlflow:URI", "kserve:FILE@URI",
-            "vllm:DIR", "gguf:FILE", or a kind that a plugin brings; "envoy:FILE@CLUSTER" and "nginx:FILE@PIDFILE" write how a proxy splits the
-            requests of a running release.
+            "vllm:DIR", "gguf:FILE", or a kind that a plugin brings; "envoy:FILE@CLUSTER" and "nginx:FILE@PIDFILE" write
+            how a proxy splits the requests of a running release.
         version: the version to publish, for example ``"v2"``. Without it ``kserve`` gets the version of a running
             release, with its share of the requests.
         proof: first load the model's file in a clean process and compare its answers with the version's.
