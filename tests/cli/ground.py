@@ -121,6 +121,7 @@ def snapshot(registry: Path) -> dict[str, str]:
 
 def _copied(registry: Path, to: Path) -> sqlite3.Connection:
     """A copy of the database with its journal: SQLite cannot open one where it cannot write, as on a full disk."""
+    gc.collect()  # closes what a command left open, so that its journal does not go while it is copied
     for file in registry.glob("evermodel.db*"):
         shutil.copy(file, to)
     return sqlite3.connect(to / "evermodel.db")
