@@ -34,7 +34,8 @@ class Reading:
     def description(self) -> str:
         output = self.model.output
         scaling = self.model.transform.scaling
-        parts = [f"{'no' if scaling == 'none' else scaling} scaling", self.encoding]
+        fed = [f"{'no' if scaling == 'none' else scaling} scaling", self.encoding]
+        parts = ["fed as the given transform says"] if scaling == "given" else fed
         if output.kind == "logit":
             parts.append("scores before a sigmoid or softmax")
         if output.target_transform != "none":
