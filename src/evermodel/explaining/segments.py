@@ -21,7 +21,9 @@ SMALLEST = 30  # rows of a segment, in each half
 CUTS = 16  # quantiles of a number at which it is cut
 MOST_CATEGORIES = 20
 SEARCHED = 20_000  # rows that are searched at most
-BEAM = 6  # conditions on one column that are combined with a second one
+PAIRED = 600  # conditions of which all pairs are tried: those that stand out most alone
+RANKED = 2_000  # of the strongest single conditions and of the strongest pairs, from which the reported ones are chosen
+DEEPER = 1.1  # times as strong as either condition alone: else a pair says no more than one of them
 REPORTED = 3  # segments in each direction
 
 
@@ -93,40 +95,43 @@ def _list_conditions(frame: pl.DataFrame) -> tuple[list[Condition], Array]:
 
 
 def _search(conditions: list[Condition], masks: Array, gain: Array) -> list[tuple[Condition, ...]]:
-    """The conditions whose rows stand out most, alone or with a second column, without two that say nearly the same."""
-    alone = _stand_out(masks, gain)
-    ranked: list[tuple[tuple[Condition, ...], float, Array]] = [
-        ((conditions[i],), float(alone[i]), masks[:, i] > 0) for i in np.argsort(-alone)[: 4 * BEAM]
-    ]
-    for i in np.argsort(-alone)[:BEAM]:
-        both = masks * masks[:, [i]]
-        strength = _stand_out(both, gain)
-        # A second condition must add something: a deeper segment that is no stronger is only harder to read.
-        ranked.extend(
-            ((conditions[i], conditions[j]), float(strength[j]), both[:, j] > 0)
-            for j in np.argsort(-strength)[:BEAM]
-            if conditions[j].column != conditions[i].column and strength[j] > 1.1 * alone[i]
-        )
-    chosen: list[tuple[tuple[Condition, ...], Array]] = []
-    for parts, strength_of, mask in sorted(ranked, key=lambda one: -one[1]):
-        if strength_of <= 1.0 or len(chosen) == REPORTED:
+    """The conditions whose rows stand out most, alone or in pairs, without two that say nearly the same."""
+    alone = _stand_out(masks.sum(axis=0), masks.T @ gain, gain)
+    ranked: list[tuple[tuple[int, ...], float]] = [((int(i),), float(alone[i])) for i in np.argsort(-alone)[:RANKED]]
+    paired = np.sort(np.argsort(-np.where(np.isfinite(alone), alone, -1e300), kind="stable")[:PAIRED])
+    some = masks[:, paired]
+    both = _stand_out(some.T @ some, some.T @ (some * gain[:, None]), gain)
+    columns = np.unique([conditions[i].column for i in paired], return_inverse=True)[1]
+    # A second condition must add something: a deeper segment that is no stronger is only harder to read.
+    deeper = both > DEEPER * np.maximum(np.maximum.outer(alone[paired], alone[paired]), 0.0)
+    both = np.where(deeper & (columns[:, None] < columns), both, -np.inf)
+    best = np.argsort(-both, axis=None)[:RANKED]
+    pairs = zip(*np.unravel_index(best, both.shape), strict=True)
+    ranked += [((int(paired[i]), int(paired[j])), float(both[i, j])) for i, j in pairs]
+    chosen: list[tuple[tuple[int, ...], Array]] = []
+    for parts, strength in sorted(ranked, key=lambda one: -one[1]):
+        if strength <= 1.0 or len(chosen) == REPORTED:
             break
+        mask: Array = np.all(masks[:, list(parts)] > 0, axis=1)
         if all((mask & other).sum() < 0.5 * min(mask.sum(), other.sum()) for _, other in chosen):
             chosen.append((parts, mask))
-    return [parts for parts, _ in chosen]
+    return [tuple(conditions[i] for i in parts) for parts, _ in chosen]
 
 
-def _stand_out(masks: Array, gain: Array) -> Array:
-    """Welch's t of the gain inside each mask (n, m) against outside; -inf where too few rows or no gain inside."""
-    n, inside = len(gain), masks.sum(axis=0, dtype=np.float64)
-    sums, squares = masks.T @ gain, masks.T @ gain**2
+def _stand_out(inside: Array, sums: Array, gain: Array) -> Array:
+    """How far the mean gain of ``inside`` rows with these ``sums`` lies above that of the others, in standard errors;
+    -inf where there are too few rows or no gain inside.
+
+    The spread is that of all rows, so that the largest is the split that explains most of the variance, as in a
+    regression tree. Welch's t is not searched for: a segment in which all rows are hit varies more than one in which
+    few are, and would lose against it; and of thousands of small segments some hardly vary at all.
+    """
+    n, inside = len(gain), inside.astype(np.float64)
     outside = n - inside
     with np.errstate(divide="ignore", invalid="ignore"):
         mean, other = sums / inside, (gain.sum() - sums) / outside
-        spread = (squares / inside - mean**2) / inside
-        spread += ((np.square(gain).sum() - squares) / outside - other**2) / outside
-        t = (mean - other) / np.sqrt(np.maximum(spread, 1e-300))
-    return np.where((inside >= SMALLEST) & (outside >= SMALLEST) & (mean > 0), t, -np.inf)
+        strength = (mean - other) * np.sqrt(inside * outside / n) / max(float(gain.std()), 1e-300)
+    return np.where((inside >= SMALLEST) & (outside >= SMALLEST) & (mean > 0), strength, -np.inf)
 
 
 def _confirm(frame: pl.DataFrame, gain: Array, candidates: list[Candidate]) -> tuple[Segment, ...]:
@@ -135,20 +140,18 @@ def _confirm(frame: pl.DataFrame, gain: Array, candidates: list[Candidate]) -> t
     for candidate in candidates:
         mask = select_rows(candidate.conditions, frame)
         if SMALLEST <= mask.sum() <= len(mask) - SMALLEST:
-            measured.append((candidate, mask, _test_difference(gain[mask], gain[~mask], candidate.direction)))
-    adjusted = adjust_holm([p for _, _, p in measured])
-    segments = [
-        (candidate.direction, _measure_segment(candidate, mask, gain, p_value))
-        for (candidate, mask, _), p_value in zip(measured, adjusted, strict=True)
-    ]
-    return tuple(segment for _, segment in sorted(segments, key=lambda one: (-one[0], one[1].p_value)))
+            measured.append((candidate, mask, candidate.direction * _compute_welch_t(gain[mask], gain[~mask])))
+    adjusted = adjust_holm([normal_tail(t) / 2.0 if t > 0 else 1.0 - normal_tail(t) / 2.0 for _, _, t in measured])
+    # What turned round on these rows was chance. By t and not by the p value: those of several clear segments are 0.
+    there = [i for i in range(len(measured)) if measured[i][2] > 0.0]
+    order = sorted(there, key=lambda i: (-measured[i][0].direction, -measured[i][2]))
+    return tuple(_measure_segment(measured[i][0], measured[i][1], gain, adjusted[i]) for i in order)
 
 
-def _test_difference(inside: Array, outside: Array, direction: float) -> float:
-    """One-sided p value of no difference between the means, by Welch's t and the normal distribution."""
+def _compute_welch_t(inside: Array, outside: Array) -> float:
+    """The difference of the means in standard errors, by Welch; its p values are those of the normal distribution."""
     error = float(np.sqrt(inside.var(ddof=1) / len(inside) + outside.var(ddof=1) / len(outside)))
-    t = direction * float(inside.mean() - outside.mean()) / max(error, 1e-300)
-    return normal_tail(t) / 2.0 if t > 0 else 1.0 - normal_tail(t) / 2.0
+    return float(inside.mean() - outside.mean()) / max(error, 1e-300)
 
 
 def _measure_segment(candidate: Candidate, mask: Array, gain: Array, p_value: float) -> Segment:

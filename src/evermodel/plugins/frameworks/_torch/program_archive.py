@@ -31,7 +31,7 @@ def read(source: Path | BinaryIO, name: str = "The archive") -> Program:
     except KeyError as error:
         raise BadModel(f"{name} is not a whole .pt2 program (no {str(error)[:120]}).", _AGAIN) from error
     except Exception as error:  # zip files break in many ways
-        reason = f"{type(error).__name__}: {error}"[:200]
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0][:200]  # PyTorch adds its call stack
         raise BadModel(f"{name} is not a whole .pt2 program ({reason}).", _AGAIN) from error
 
 
