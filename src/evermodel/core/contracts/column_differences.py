@@ -45,9 +45,9 @@ def compare_columns(contract: Contract, frame: pl.LazyFrame, *, labelled: bool) 
     free = [n for n in new if n not in renamed.values()]
     found += [_missing(contract, frame, n, left, free) for n in left]
     if roles.inputs is None:  # with named inputs every other column is expected to be there
-        known = {note.split(": left out")[0] for note in contract.notes}
+        unused = set(free) - set(contract.left_out)
         found += [
-            Difference("new", n, "note", f"{n!r} is new; the model does not use it.") for n in free if n not in known
+            Difference("new", n, "note", f"{n!r} is new; the model does not use it.") for n in free if n in unused
         ]
     order = [n for n in (renamed.get(c, c) for c in contract.names) if n in schema]
     there = [n for n in schema if n in set(order)]

@@ -52,7 +52,15 @@ def learn_contract(
     learnt = _columns(frame, {n: schema[n] for n in inputs}, rows, named=named, notes=notes, known=known or {})
     if not learnt:
         raise BadData("None of the columns can be an input.", " ".join(notes)[:500])
-    return Contract(task=task_of_target, roles=roles, columns=tuple(learnt), classes=classes, notes=tuple(notes))
+    used = {column.name for column in learnt}
+    return Contract(
+        task=task_of_target,
+        roles=roles,
+        columns=tuple(learnt),
+        classes=classes,
+        left_out=tuple(name for name in inputs if name not in used),
+        notes=tuple(notes),
+    )
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,8 @@ class Contract:
     classes: tuple[Any, ...] = ()
     outputs: tuple[NamedOutput, ...] = ()  # of a model with several answers; ``task`` and ``classes`` are the primary's
     row_format: RowFormat = AS_FOUND  # how rows are written that it reads: see scan
-    notes: tuple[str, ...] = ()  # what was decided when it was learnt: columns left out, and why
+    left_out: tuple[str, ...] = ()  # columns of the reference rows that could have been inputs and are none
+    notes: tuple[str, ...] = ()  # what was decided when it was learnt, for people: why columns were left out
 
     @property
     def names(self) -> list[str]:
@@ -91,8 +92,14 @@ class Contract:
             for c in raw.pop("columns")
         )
         classes, notes = tuple(raw["classes"]), tuple(raw.get("notes", ()))
+        left_out = tuple(raw["left_out"]) if "left_out" in raw else _find_left_out(notes)
         outputs = tuple(NamedOutput(**{**o, "classes": tuple(o["classes"])}) for o in raw.get("outputs", ()))
         written = raw.get("row_format") or {"lists": (), "dialect": {}}
         lists = tuple(ListLayout(**layout) for layout in written["lists"])
         row_format = RowFormat(lists, TableDialect(**written["dialect"]))
-        return cls(raw["task"], Roles(**roles), columns, classes, outputs, row_format, notes)
+        return cls(raw["task"], Roles(**roles), columns, classes, outputs, row_format, left_out, notes)
+
+
+def _find_left_out(notes: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns of a contract stored before 2026-12, which were named in its notes alone."""
+    return tuple(note.rpartition(": left out, ")[0] for note in notes if ": left out, " in note)

@@ -75,5 +75,6 @@ def _leave_out(contract: Contract, names: list[str]) -> Contract:
         contract,
         columns=tuple(column for column in contract.columns if column.name not in names),
         roles=dataclasses.replace(contract.roles, drop=tuple(dict.fromkeys((*contract.roles.drop, *names)))),
+        left_out=(*contract.left_out, *names),
         notes=(*contract.notes, *notes),
     )
