@@ -116,6 +116,12 @@ def read_signature(at: Path) -> object:
     return read_signature_file(at)
 
 
+def read_preprocessing(at: Path) -> object:
+    from evermodel.registry.adoption.given_transform import read_transform
+
+    return read_transform(at)
+
+
 def read_space(at: Path) -> object:
     from evermodel.core.model.search_space import read_space as read
 
@@ -252,6 +258,47 @@ def seed_keras() -> list[bytes]:
         return [make_keras(Path(folder))["plain"]]
 
 
+def seed_keras_h5() -> list[bytes]:
+    import keras
+
+    network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "relu"), keras.layers.Dense(1, "sigmoid")])
+    network.compile("adam", "binary_crossentropy")
+    with tempfile.TemporaryDirectory() as folder:
+        network.save(f"{folder}/m.h5")
+        return [Path(f"{folder}/m.h5").read_bytes()]
+
+
+def seed_gguf() -> list[bytes]:
+    from evermodel.plugins.frameworks import language_models
+    from tests.server.test_language_model_publishers import make_byte_model
+
+    with tempfile.TemporaryDirectory() as folder:
+        model = language_models.read_file(make_byte_model(Path(folder) / "model"), trust=False, factory=None)
+        language_models.write_gguf(model, Path(folder) / "m.gguf", "")
+        return [(Path(folder) / "m.gguf").read_bytes()]
+
+
+def seed_transforms() -> list[bytes]:
+    from evermodel.core.model.transform import Feature, Transform
+
+    features = (Feature("a", scale=2.0, center=1.0), Feature("b", encoding="onehot", categories=("x", "y")))
+    short = {"a": {"center": 1.0, "scale": 2.0}, "b": {"function": "log1p", "fill": 0.5}}
+    return [Transform(features, scaling="given").to_json().encode(), json.dumps(short).encode()]
+
+
+def seed_preprocessing() -> list[bytes]:
+    import numpy as np
+    import skops.io
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    x = np.array([[1.0, 2.0, 0.0], [3.0, 5.0, 1.0], [4.0, 1.0, 2.0]])
+    steps = [("n", make_pipeline(SimpleImputer(), StandardScaler()), [0, 1]), ("c", OneHotEncoder(), [2])]
+    return [skops.io.dumps(ColumnTransformer(steps).fit(x))]
+
+
 def seed_torch() -> list[bytes]:
     from tests.registry.attacks.network_files import make_torch
 
@@ -270,6 +317,10 @@ READERS: dict[str, Callable[[], Reader]] = {
     "catboost-json": lambda: Reader(".json", lambda: seed_catboost("json"), read_model("catboost"), NUMBERS),
     "skops": lambda: Reader(".skops", seed_skops, read_model("sklearn"), NUMBERS),
     "keras": lambda: Reader(".keras", seed_keras, read_model("keras"), NUMBERS),
+    "keras-h5": lambda: Reader(".h5", seed_keras_h5, read_model("keras"), NUMBERS),
+    "gguf": lambda: Reader(".gguf", seed_gguf, read_model("language_models"), NUMBERS),
+    "transform": lambda: Reader(".json", seed_transforms, read_preprocessing, NUMBERS),
+    "preprocessing": lambda: Reader(".skops", seed_preprocessing, read_preprocessing, NUMBERS),
     "torch": lambda: Reader(".pt2", seed_torch, read_model("torch"), NUMBERS),
     "csv": lambda: Reader(".csv", lambda: seed_rows(".csv"), read_rows, [b'"', b";", b"\t", b"\r", b"\0", *NUMBERS]),
     "jsonl": lambda: Reader(".jsonl", lambda: seed_rows(".jsonl"), read_rows, NUMBERS),

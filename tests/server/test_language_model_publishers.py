@@ -235,6 +235,30 @@ def test_a_file_answers_as_its_version(adopted: Path, tmp_path: Path, number: in
     assert found.end == 1
 
 
+def test_a_changed_gguf_file_is_refused_in_one_sentence_or_read(tmp_path: Path) -> None:
+    """The reader of transformers ends in errors of struct, of numpy or of Python's integers, each with a traceback."""
+    model = plugin.read_file(make_byte_model(tmp_path / "model"))
+    plugin.write_gguf(model, tmp_path / "whole.gguf", "")
+    whole, draw = (tmp_path / "whole.gguf").read_bytes(), np.random.default_rng(0)
+    assert plugin.read_file(tmp_path / "whole.gguf") is not None
+    changed = tmp_path / "changed.gguf"
+    refused = 0
+    for number in range(30):
+        data = bytearray(whole)
+        if number < 5:
+            del data[int(draw.integers(24, len(data))) :]
+        else:  # counts, lengths and types at the beginning, where the file is described
+            at = int(draw.integers(4, 600))
+            data[at : at + 4] = draw.bytes(4)
+        changed.write_bytes(data)
+        try:
+            plugin.read_file(changed)
+        except BadModel as error:
+            refused += 1
+            assert "\n" not in error.message and len(error.message) < 600
+    assert refused >= 15
+
+
 def test_what_gguf_cannot_hold_is_refused(tmp_path: Path) -> None:
     words = plugin.read_file(make_language_model(tmp_path / "words"))
     with pytest.raises(BadModel, match="no name for how this tokenizer splits"):

@@ -29,6 +29,7 @@ from evermodel.plugins.frameworks._transformers.network_files import (
     import_transformers,
     read_adapter,
     read_network,
+    refuse_broken,
     share_weights,
     write_adapter,
     write_tokenizer,
@@ -72,14 +73,11 @@ def read_gguf(path: Path) -> LanguageModel:
     transformers = import_transformers()
     with contextlib.redirect_stderr(io.StringIO()):  # a bar of its own, which goes into pipes too
         network = read_network(path.parent, AUTO_CLASS, gguf_file=path.name)
-    try:
+    with refuse_broken(f"The tokenizer in {path.name}"):
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             path.parent, gguf_file=path.name, local_files_only=True, trust_remote_code=False
         )
         told = json.loads(tokenizer.backend_tokenizer.to_str())
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise BadModel(f"The tokenizer in {path.name} cannot be read ({said}).") from error
     config = json.loads(network.config.to_json_string(use_diff=False))
     config = {k: v for k, v in config.items() if k not in ("quantization_config", "_name_or_path")}
     config["architectures"] = [type(network).__name__]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from evermodel.core.errors import BadModel, MissingExtra
+from evermodel.core.errors import BadModel, EvermodelError, MissingExtra
 from evermodel.core.tensors.model_weights import SINGLE
 from evermodel.plugins.frameworks._transformers.folder_check import CONFIG
 
@@ -28,7 +28,7 @@ def read_network(path: Path, auto_class: str, **more: Any) -> Any:
     In float32 and evaluation mode. Raises BadModel where weights are missing or no numbers.
     """
     transformers = import_transformers()
-    try:
+    with refuse_broken(str(more.get("gguf_file", path.name))):
         network, found = getattr(transformers, auto_class).from_pretrained(
             path,
             local_files_only=True,
@@ -37,10 +37,6 @@ def read_network(path: Path, auto_class: str, **more: Any) -> Any:
             dtype="float32",
             **more,
         )
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
-        logger.info("The weights in %s could not be read.", path, exc_info=True)
-        said = " ".join(str(error).split())[:200]
-        raise BadModel(f"{path.name} cannot be read ({type(error).__name__}: {said}).") from error
     missing = sorted(found["missing_keys"])
     if missing:
         raise BadModel(
@@ -54,6 +50,19 @@ def read_network(path: Path, auto_class: str, **more: Any) -> Any:
     if bad:
         raise BadModel(f"The weights of {path.name} are not all numbers: {bad[0]} holds NaN or infinity.")
     return network.eval().requires_grad_(False)
+
+
+@contextmanager
+def refuse_broken(what: str) -> Iterator[None]:
+    """Raises BadModel in one sentence where transformers cannot read a stranger's file, however its reader fails."""
+    try:
+        yield
+    except (EvermodelError, MemoryError):
+        raise
+    except Exception as error:  # a changed byte ends in any kind of error
+        logger.info("%s could not be read.", what, exc_info=True)
+        said = " ".join(str(error).split())[:200]
+        raise BadModel(f"{what} cannot be read ({type(error).__name__}: {said}).") from error
 
 
 def write_weights(network: Any, to: Path) -> None:
