@@ -3,6 +3,7 @@
     $ PYTHONPATH=src python bench/commands.py --rows 10000 1000000 --frameworks lightgbm sklearn xgboost [--rounds 3]
 
 Each command and its script are processes of their own, one after the other in turns; ratios are of the same turn.
+Both find their modules compiled, as after ``pip install``: a turn at the fewest rows that is not counted compiles them.
 ``watch`` takes windows of 1,000 rows of 22 columns. At last each command is run once more at the fewest rows to see
 which frameworks it imports.
 """
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,6 +154,8 @@ def list_words(command: str, folder: Path, framework: str) -> list[str]:
 def run(words: list[str], *flags: str, quiet: bool = True) -> tuple[Cost, str]:
     """Runs Python with the words; its standard error beside what it took. Some exit codes are verdicts."""
     env = {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    env["PYTHONPYCACHEPREFIX"] = str(FOLDER / "compiled")
     with tempfile.TemporaryFile() as said:
         began = time.perf_counter()
         process = subprocess.Popen(
@@ -172,22 +176,19 @@ def run_ours(words: list[str], registry: Path, *flags: str) -> tuple[Cost, str]:
     return run(["-c", "from evermodel.cli import main; main()", *words, "--registry", str(registry)], *flags)
 
 
-def measure(framework: str, rows: int, rounds: int) -> dict[str, tuple[list[Cost], list[Cost]]]:
-    """Ours and the script's costs of each command, a turn each."""
-    folder = make(rows, framework)
-    found: dict[str, tuple[list[Cost], list[Cost]]] = {command: ([], []) for command in COMMANDS}
+def take_turn(folder: Path, framework: str) -> dict[str, tuple[Cost, Cost | None]]:
+    """What each command took, and its script, one after the other in a fresh registry."""
     words = [str(folder / MODELS[framework]), *(str(folder / f"{n}.parquet") for n in ("reference", "new"))]
-    for _ in range(rounds):
-        registry = folder / "registry"
-        shutil.rmtree(registry, ignore_errors=True)
-        for command in COMMANDS:
-            found[command][0].append(run_ours(list_words(command, folder, framework), registry)[0])
-            if script := plain_script(command, framework):
-                at = folder / ("predicted.parquet" if command == "watch" else "new.parquet")
-                out = str(
-                    folder / ("out.parquet" if command == "predict" else MODELS[framework].replace("model", "out"))
-                )
-                found[command][1].append(run(["-c", script, *words[:2], str(at), out])[0])
+    found: dict[str, tuple[Cost, Cost | None]] = {}
+    registry = folder / "registry"
+    shutil.rmtree(registry, ignore_errors=True)
+    for command in COMMANDS:
+        ours, plain = run_ours(list_words(command, folder, framework), registry)[0], None
+        if script := plain_script(command, framework):
+            at = folder / ("predicted.parquet" if command == "watch" else "new.parquet")
+            out = str(folder / ("out.parquet" if command == "predict" else MODELS[framework].replace("model", "out")))
+            plain = run(["-c", script, *words[:2], str(at), out])[0]
+        found[command] = ours, plain
     return found
 
 
@@ -203,7 +204,7 @@ def list_imports(framework: str, rows: int) -> dict[str, set[str]]:
     return found
 
 
-def tell(framework: str, rows: int, command: str, ours: list[Cost], plain: list[Cost]) -> bool:
+def tell(framework: str, rows: int, command: str, ours: Sequence[Cost], plain: Sequence[Cost]) -> bool:
     """Prints one line; whether it is within its bar."""
     own = [statistics.median(getattr(cost, part) for cost in ours) for part in ("wall", "processor", "memory")]
     line = f"{framework:9} {rows:>9,} {command:9} {own[0]:7.2f} s {own[1]:7.2f} cpu {own[2]:6.0f} MB"
@@ -229,9 +230,12 @@ def main() -> int:
     good = True
     print("ratios: wall, processor time, peak memory; ours over the plain script's")
     for framework in arguments.frameworks:
+        take_turn(make(min(arguments.rows), framework), framework)  # compiles the modules
         for rows in arguments.rows:
-            for command, (ours, plain) in measure(framework, rows, arguments.rounds).items():
-                good &= tell(framework, rows, command, ours, plain)
+            turns = [take_turn(make(rows, framework), framework) for _ in range(arguments.rounds)]
+            for command in COMMANDS:
+                ours, plain = zip(*(turn[command] for turn in turns), strict=True)
+                good &= tell(framework, rows, command, ours, [p for p in plain if p is not None])
         for command, others in list_imports(framework, min(arguments.rows)).items():
             if others:
                 print(f"{framework:9} {command:9} imports {', '.join(sorted(others))}  FAIL")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evermodel.core.stats import binning
-from evermodel.core.stats.binning import MANY, count_bins
+from evermodel.core.stats.binning import MANY, count_bins, find_bins
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -41,6 +41,7 @@ def test_counts_are_those_of_a_binary_search(edges, other, few, chunk):
         patch.setattr(binning, "FEW", few)
         patch.setattr(binning, "CHUNK", chunk)
         assert count_bins(x, at).tolist() == searched(x, at).tolist()
+        assert find_bins(x, at).tolist() == np.searchsorted(at, x, side="left").tolist()
 
 
 @pytest.mark.parametrize("edges", [[], [0.0], list(range(1, 11)), list(np.linspace(-2, 2, 59))])
@@ -50,3 +51,4 @@ def test_many_numbers(edges):
         at = np.array(edges, dtype=float)
         counts = count_bins(x, at)
         assert counts.tolist() == searched(x, at).tolist() and counts.sum() == len(x)
+        assert find_bins(x, at).tolist() == np.searchsorted(at, x, side="left").tolist()

@@ -1,11 +1,14 @@
-"""Metrics of many resamples at once are those of one after the other; windows are read and split as before."""
+"""Metrics of many resamples, or of many windows, at once are those of one after the other."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from evermodel.core.stats import paired_bootstrap
+from evermodel.core.stats.distributions import t_quantile
 from evermodel.core.stats.metric import METRICS
+from evermodel.core.stats.metric_intervals import measure_metric, measure_metric_of_windows
 
 AT_ONCE = [name for name in METRICS.names() if hasattr(METRICS.load_module(name), "score_resamples")]
 
@@ -26,3 +29,35 @@ def test_all_resamples_at_once_are_each_by_itself(metric, digits):
         p = np.column_stack([1.0 - share, share])
         one_by_one = [getattr(plugin, metric)(y, p, weight=row) for row in weights]
         assert np.allclose(plugin.score_resamples(y, p, weights), one_by_one, rtol=0.0, atol=1e-12, equal_nan=True)
+
+
+def draw_window(seed, n, classes=2):
+    """Labels and float32 probabilities, as a window's rows hold them."""
+    random = np.random.default_rng(seed)
+    y = random.integers(0, classes, n)
+    p = random.dirichlet(np.ones(classes), n) + 0.3 * np.eye(classes)[y]
+    return y, (p / p.sum(axis=1, keepdims=True)).astype(np.float32).astype(np.float64)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("metric", ["accuracy", "auc", "f1", "log_loss", "brier", "pr_auc", "calibration_error"])
+def test_windows_measured_together_are_each_by_itself(metric, classes):
+    sizes = [1000, 7, 40, 1000, 1500, 40, 1000, *[300] * 30]  # too few, as many, more than are drawn by themselves
+    windows = [draw_window(i, n, classes) for i, n in enumerate(sizes)]
+    windows.insert(3, (np.zeros(40, dtype=np.int64), windows[2][1]))  # one class alone
+    together = measure_metric_of_windows(metric, windows)
+    for (y, p), value in zip(windows, together, strict=True):
+        alone = measure_metric(metric, y, p)
+        numbers = [(m.value, m.low, m.high, m.n) for m in (value, alone)]
+        assert np.allclose(*numbers, rtol=0.0, atol=1e-12, equal_nan=True)
+    assert sum(np.isfinite(value.low) for value in together) >= 35
+    assert measure_metric_of_windows(metric, []) == []
+
+
+def test_an_interval_is_the_scatter_of_the_resampled_mean():
+    windows = [draw_window(i, 500) for i in range(3)]
+    drawn = np.concatenate(list(paired_bootstrap.draw_counts(500, 1_000, 0))).astype(np.float64)
+    for (y, p), found in zip(windows, measure_metric_of_windows("log_loss", windows), strict=True):
+        means = drawn @ -np.log(p[np.arange(500), y] / p.sum(axis=1)) / 500
+        reach = t_quantile(0.975, 499) * means.std(ddof=1) * np.sqrt(500 / 499)
+        assert found.high - found.value == pytest.approx(reach, rel=1e-9)

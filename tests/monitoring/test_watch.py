@@ -14,8 +14,10 @@ from click.testing import CliRunner
 import evermodel
 from evermodel.core.errors import AskedWrongly, BadSetting, NoData, NotFound
 from evermodel.monitoring.alarms.alarm_wording import next_command
+from evermodel.monitoring.monitor_state import read_state
 from evermodel.monitoring.watch import status
 from evermodel.monitoring.watched_rows import parse_window
+from evermodel.registry.lookup import open_store
 from tests.updating.conftest import adopted, booster, rows  # noqa: F401
 
 DAY = 86_400
@@ -124,6 +126,26 @@ def test_windows_of_a_day_and_clocks_that_jump(booster, tmp_path):  # noqa: F811
         evermodel.watch("m", frame[:5], window="7d", registry=registry)
     with pytest.raises(BadSetting, match="windows of 86400s"):  # also where these rows were taken in before
         evermodel.watch("m", frame, window="7d", registry=registry)
+
+
+def test_rows_in_any_order_are_counted_into_the_same_windows(booster, tmp_path):  # noqa: F811
+    """A file whose days are mixed: the windows' rows do not follow one another."""
+    start, found = pl.datetime(2024, 1, 1), []
+    at = (pl.int_range(pl.len()) * 600).cast(pl.Int64)
+    known, later = (rows(n, n).with_columns(when=start + pl.duration(seconds=at)) for n in (3000, 2000))
+    for order in (np.arange(2000), np.random.default_rng(0).permutation(2000)):
+        registry = tmp_path / f"registry {len(found)}"
+        evermodel.adopt(booster, data=known, target="y", name="m", time="when", registry=registry)
+        evermodel.watch("m", later[order], registry=registry)
+        state = read_state(open_store(registry), "m")[0]
+        windows = state.watched["v1"].windows
+        counts = {
+            key: (w.rows, w.labelled, w.errors, w.predicted, {n: c.bins.tolist() for n, c in w.columns.items()})
+            for key, w in windows.items()
+        }
+        found.append((counts, {k: w.measurements[0].metrics["accuracy"] for k, w in windows.items()}))
+    assert len(found[0][0]) == 14
+    assert found[0] == found[1]
 
 
 def test_a_window_of_many_days_is_read_back_as_it_was_kept():

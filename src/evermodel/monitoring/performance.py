@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -13,8 +14,9 @@ from evermodel.core.data.target_column import class_text
 from evermodel.core.records.monitoring import MetricValue, Window
 from evermodel.core.stats.accuracy_estimate import Sums, estimate_from_predictors, sum_confidences
 from evermodel.core.stats.metric import METRICS, PerGroup
-from evermodel.core.stats.metric_intervals import measure_mean, measure_metric, measure_sampled
+from evermodel.core.stats.metric_intervals import measure_mean, measure_metric_of_windows, measure_sampled
 from evermodel.judging.task_metrics import list_metrics, list_ranking_metrics
+from evermodel.monitoring.monitor_state import WindowCounts
 from evermodel.monitoring.other_answers import list_others, select_answer
 from evermodel.monitoring.watched_rows import CODE, ERROR_GROUP, GROUP, SAMPLED, SECOND, Y, keep_known
 
@@ -25,31 +27,38 @@ FEWEST_GROUPS = 10
 MOST_CONFUSED = 20  # classes up to which the confusion matrix is kept
 
 
-def measure_windows(
-    rows: pl.DataFrame, contract: Contract, version: str, start: str, end: str, total: int, mature: bool
-) -> tuple[Window, ...]:
-    """One measurement of all rows of a window, and one for each slice. ``rows`` have a label and a prediction."""
-    windows = []
-    for name, part in _split_slices(rows):
-        predicted = count_predictions(part, contract)
-        n = total if not name else part.height
-        metrics = measure_metrics(part, contract, n)
-        windows.append(
-            Window(
-                start,
-                end,
-                n,
-                metrics[1],
-                version,
-                name,
-                mature,
-                metrics[0],
-                predictions=predicted,
-                confusion=count_confusion(part, contract),
-                answers=measure_answers(part, contract, n) if contract.outputs and not name else {},
-            )
+@dataclass(frozen=True)
+class WindowRows:
+    """A window, and its stored rows with their predictions."""
+
+    window: WindowCounts
+    rows: pl.DataFrame
+    mature: bool  # the labels had the usual time to arrive
+
+
+def measure_windows(windows: Sequence[WindowRows], contract: Contract, version: str) -> list[tuple[Window, ...]]:
+    """For each window one measurement of all its rows, and one for each slice; all windows are measured at once."""
+    parts = [(i, name, part) for i, w in enumerate(windows) for name, part in _split_slices(w.rows)]
+    totals = [windows[i].window.rows if not name else part.height for i, name, part in parts]
+    metrics = measure_metrics([(part, n) for (_, _, part), n in zip(parts, totals, strict=True)], contract)
+    found: list[tuple[Window, ...]] = [() for _ in windows]
+    for (i, name, part), n, (values, labelled) in zip(parts, totals, metrics, strict=True):
+        of = windows[i]
+        measured = Window(
+            of.window.start,
+            of.window.end,
+            n,
+            labelled,
+            version,
+            name,
+            of.mature,
+            values,
+            predictions=count_predictions(part, contract),
+            confusion=count_confusion(part, contract),
+            answers=measure_answers(part, contract, n) if contract.outputs and not name else {},
         )
-    return tuple(windows)
+        found[i] = (*found[i], measured)
+    return found
 
 
 def measure_answers(rows: pl.DataFrame, contract: Contract, total: int) -> dict[str, dict[str, MetricValue]]:
@@ -57,34 +66,61 @@ def measure_answers(rows: pl.DataFrame, contract: Contract, total: int) -> dict[
     found = {}
     for output in list_others(contract):
         alone = select_answer(rows, contract, output)
-        measured = {} if alone is None else measure_metrics(*alone, total)[0]
+        measured = {} if alone is None else measure_metrics([(alone[0], total)], alone[1])[0][0]
         if measured:
             found[output.target] = measured
     return found
 
 
-def measure_metrics(rows: pl.DataFrame, contract: Contract, total: int) -> tuple[dict[str, MetricValue], int]:
-    """metric -> its value on the labelled rows, and how many those are; undefined metrics are absent.
+@dataclass(frozen=True)
+class _Labelled:
+    """Labelled rows as the metrics take them."""
 
-    Labels of sampled rows are weighted, so that the values hold for all ``total`` rows.
+    y: Array
+    p: Array
+    metrics: tuple[str, ...]  # that these rows have
+    sampled_with: Array | None  # probability with which each was sampled for labelling; None where none was
+    group: pl.Series | None
+
+
+def measure_metrics(
+    parts: Sequence[tuple[pl.DataFrame, int]], contract: Contract
+) -> list[tuple[dict[str, MetricValue], int]]:
+    """Of each part: metric -> its value on the labelled rows, and how many those are; undefined metrics are absent.
+
+    A part is rows, and how many rows they stand for: labels of sampled rows are weighted, so that the values hold for
+    all of them.
     """
+    names = list_metrics(contract.task)
+    read = [_read_labelled(rows, contract, names) for rows, _ in parts]
+    values: list[dict[str, MetricValue]] = [{} for _ in parts]
+    for metric in names:
+        having = {i: r for i, r in enumerate(read) if r is not None and r.sampled_with is None and metric in r.metrics}
+        measured = measure_metric_of_windows(metric, [(r.y, r.p) for r in having.values()])
+        for i, value in zip(having, measured, strict=True):
+            values[i][metric] = value
+    for i, (r, (_, total)) in enumerate(zip(read, parts, strict=True)):
+        if r is not None and r.sampled_with is not None:
+            values[i] = {m: measure_sampled(m, r.y, r.p, r.sampled_with, total) for m in r.metrics}
+        elif r is not None and r.group is not None and contract.task != "multiclass":
+            values[i] |= measure_ranking(r.group, r.y.astype(np.float64), r.p if r.p.ndim == 1 else r.p[:, 1])
+    return [
+        ({m: v for m, v in of.items() if np.isfinite(v.value)}, 0 if r is None else len(r.y))
+        for of, r in zip(values, read, strict=True)
+    ]
+
+
+def _read_labelled(rows: pl.DataFrame, contract: Contract, names: tuple[str, ...]) -> _Labelled | None:
     labelled = keep_known(rows, Y, CODE)
     if not labelled.height:
-        return {}, 0
+        return None
     y = labelled[Y].to_numpy()
     p, complete = read_predictions(labelled, contract)
-    names = list_metrics(contract.task)
     if contract.task != "regression":
         y = y.astype(np.int64)
         names = tuple(m for m in names if complete or m in OF_ANSWERS)
     sampled_with = labelled[SAMPLED].to_numpy() if SAMPLED in labelled.columns and labelled[SAMPLED].count() else None
-    values = {
-        m: measure_metric(m, y, p) if sampled_with is None else measure_sampled(m, y, p, sampled_with, total)
-        for m in names
-    }
-    if sampled_with is None and GROUP in labelled.columns and contract.task != "multiclass":
-        values |= measure_ranking(labelled[GROUP], y.astype(np.float64), p if p.ndim == 1 else p[:, 1])
-    return {m: v for m, v in values.items() if np.isfinite(v.value)}, labelled.height
+    return _Labelled(y, p, names, sampled_with, labelled[GROUP] if GROUP in labelled.columns else None)
 
 
 def measure_ranking(group: pl.Series, y: Array, score: Array) -> dict[str, MetricValue]:

@@ -13,7 +13,7 @@ from evermodel.core.clock import current_seconds
 from evermodel.core.data.contract import Contract
 from evermodel.core.data.scan import scan
 from evermodel.core.model.model import Model
-from evermodel.core.stats.reference_bins import ColumnCounts, count_column
+from evermodel.core.stats.reference_bins import count_groups
 from evermodel.core.stats.row_cells import JOINT
 from evermodel.core.store import Store
 from evermodel.monitoring.monitor_state import MonitorState, StoredRows, VersionMonitor, WindowCounts
@@ -109,14 +109,7 @@ class Intake:
         self.counts["labels"] += kept[Y].count()
         if np.isfinite(block.seconds):
             self.latencies.append((block.seconds, block.kept.height))
-        for (start,), at in kept.with_row_index("__at").group_by(WINDOW, maintain_order=True):
-            index = at["__at"].to_numpy()
-            first, n = int(index[0]), len(index)
-            if int(index[-1]) - first + 1 == n:  # rows that follow one another are not copied
-                part = kept.slice(first, n), inputs.slice(first, n)
-            else:
-                part = kept[index], inputs[index]
-            window = self._count_window(int(str(start)), *part)
+        for window in self._count_windows(kept, inputs):
             self.touched[window.key] = self.touched[window.key] + window if window.key in self.touched else window
         self.pending.append(kept)
         if sum(p.height for p in self.pending) >= PART_ROWS:
@@ -156,30 +149,30 @@ class Intake:
             self.last_window = int(kept[WINDOW][-1])
         return kept, inputs
 
-    def _count_window(self, start: int, kept: pl.DataFrame, inputs: pl.DataFrame) -> WindowCounts:
-        key, begins, ends = name_window(start, self.cut, self.cut.rows)
-        columns: dict[str, ColumnCounts] = {
-            n: count_column(inputs[n], r)
-            for n, r in self.watched.columns.items()
-            if n in inputs.columns and n not in self.incoming.missing_columns
-        }
-        cells, joint = self.watched.cells, self.watched.columns.get(JOINT)
-        if (
-            cells is not None
-            and joint is not None
-            and {n[0] for n in (*cells.numbers, *cells.categories)}
-            <= set(inputs.columns) - set(self.incoming.missing_columns)
-        ):
-            columns[JOINT] = count_column(cells(inputs), joint)
-        answered = keep_known(kept, CODE)
-        prediction = self.watched.columns.get(PREDICTION)
-        if prediction is not None and answered.height:
-            p, whole = read_predictions(answered, self.contract)
-            if whole or prediction.kind == "category":
-                columns[PREDICTION] = count_column(select_prediction(p, self.contract.classes), prediction)
-        sums = sum_labels(answered, self.contract, self.watched.loss_edge)
-        predicted = count_predictions(kept, self.contract)
-        return WindowCounts(key, begins, ends, kept.height, *sums, columns=columns, predicted=predicted)
+    def _count_windows(self, kept: pl.DataFrame, inputs: pl.DataFrame) -> list[WindowCounts]:
+        """The rows counted by window: their columns all at once, since a block holds many small windows."""
+        starts, codes, rows = np.unique(kept[WINDOW].to_numpy(), return_inverse=True, return_counts=True)
+        present = set(inputs.columns) - set(self.incoming.missing_columns)
+        known, cells, n = self.watched.columns, self.watched.cells, len(starts)
+        columns = {c: count_groups(inputs[c], codes, n, r) for c, r in known.items() if c in present}
+        if cells and JOINT in known and {c[0] for c in (*cells.numbers, *cells.categories)} <= present:
+            columns[JOINT] = count_groups(cells(inputs), codes, n, known[JOINT])
+        order = np.argsort(codes, kind="stable")
+        ordered = kept if (order == np.arange(len(order))).all() else kept[order]
+        prediction, windows = known.get(PREDICTION), []
+        for i, (start, end) in enumerate(zip(starts, np.cumsum(rows), strict=True)):
+            part = ordered.slice(end - rows[i], rows[i])
+            counts, answered = {name: of[i] for name, of in columns.items()}, keep_known(part, CODE)
+            if prediction is not None and answered.height:
+                p, whole = read_predictions(answered, self.contract)
+                if whole or prediction.kind == "category":
+                    values, all_rows = select_prediction(p, self.contract.classes), np.zeros(len(p), dtype=np.int64)
+                    counts[PREDICTION] = count_groups(values, all_rows, 1, prediction)[0]
+            names = name_window(int(start), self.cut, self.cut.rows)
+            sums = sum_labels(answered, self.contract, self.watched.loss_edge)
+            predicted = count_predictions(part, self.contract)
+            windows.append(WindowCounts(*names, part.height, *sums, columns=counts, predicted=predicted))
+        return windows
 
     def _flush(self) -> None:
         if self.pending:
@@ -263,9 +256,10 @@ def _known_ids(store: Store, state: MonitorState) -> Array:
 
 
 def read_window_rows(
-    store: Store, parts: tuple[StoredRows, ...], version: str, key: str, start: int, held: HeldRows
+    store: Store, parts: tuple[StoredRows, ...], version: str, key: str, held: HeldRows
 ) -> pl.DataFrame:
     """All stored rows of one window of one version. ``held`` keeps the last parts for the windows that follow."""
+    start = int(key[1:]) - (10**12 if key[0] == "t" else 0)
     rows = []
     for blob in (p.blob for p in parts if p.version == version and key in p.windows):
         if blob not in held:

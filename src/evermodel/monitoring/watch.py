@@ -78,16 +78,13 @@ def watch(
     files = list_logged_files(store, name, version) if from_log else []
     model = load_version(store, card)
     request = WatchRequest(store, card, model, window, id, false_alarms, _load_second(store, name, second, model))
-    before = read_state(store, name)[0]
+    before = state = read_state(store, name)[0]
     if merge is not None:
-        write_state(store, name, partial(_merge_other, request, _open_other(merge, name)))
-    if from_log:
-        _take_log(request, files)
-    else:
-        _take(request, data, labels, None)
+        state = write_state(store, name, partial(_merge_other, request, _open_other(merge, name)))
+    state = _take_log(request, files, state) if from_log else _take(request, data, labels, None, state)
     if suggest is not None and asked_for is not None:
-        write_state(store, name, partial(suggest_labels, store, model.contract, suggest, asked_for))
-    return _result(request, before)
+        state = write_state(store, name, partial(suggest_labels, store, model.contract, suggest, asked_for))
+    return _result(request, before, state)
 
 
 def take_deliveries(
@@ -97,14 +94,12 @@ def take_deliveries(
     card = champion_of(store, name)
     request = WatchRequest(store, card, load_version(store, card), None, id_column, None)
     before = read_state(store, name)[0]
-    _take(request, data, labels, fence)
-    return _result(request, before)
+    return _result(request, before, _take(request, data, labels, fence, before))
 
 
-def _take_log(request: WatchRequest, files: list[LoggedFile]) -> None:
+def _take_log(request: WatchRequest, files: list[LoggedFile], state: MonitorState | None) -> MonitorState | None:
     """What a server logged since it was watched last: the rows for the version that answered them, then labels."""
     store, name = request.store, request.card.name
-    state = read_state(store, name)[0]
     taken = state.batches if state is not None else {}
     for file in files:
         if file.version and _digest_source(file.path) in taken:
@@ -112,26 +107,28 @@ def _take_log(request: WatchRequest, files: list[LoggedFile]) -> None:
         if file.version and file.version != request.card.version:
             card = store.read_card(name, file.version)
             request = dataclasses.replace(request, card=card, model=load_version(store, card))
-        if file.version:
-            _take(request, file.path, None, None)
-        else:
-            _take(request, None, file.path, None)
+        of_rows = bool(file.version)
+        state = _take(request, file.path if of_rows else None, None if of_rows else file.path, None, state)
+    return state
 
 
-def _take(request: WatchRequest, data: Any, labels: Any, fence: Job | None) -> None:
+def _take(
+    request: WatchRequest, data: Any, labels: Any, fence: Job | None, state: MonitorState | None
+) -> MonitorState | None:
+    """The state after all deliveries; ``state`` where there is none."""
     for source in _list_sources(data):
-        write_state(request.store, request.card.name, partial(_add_rows, request, source), fence)
+        state = write_state(request.store, request.card.name, partial(_add_rows, request, source), fence)
     for source in _list_sources(labels) if labels is not None else ():
-        write_state(request.store, request.card.name, partial(_add_labels, request, source), fence)
+        state = write_state(request.store, request.card.name, partial(_add_labels, request, source), fence)
+    return state
 
 
-def _result(request: WatchRequest, before: MonitorState | None) -> WatchResult:
-    """What the monitor says now, and how many alarms were opened since ``before``."""
+def _result(request: WatchRequest, before: MonitorState | None, state: MonitorState | None) -> WatchResult:
+    """What the monitor says with ``state``, and how many alarms were opened since ``before``."""
     name = request.card.name
-    state = read_state(request.store, name)[0]
     unwatched = MonitorStatus(name, request.card.version, request.model.contract.task, now())
-    shown = summarize_state(state) if state is not None else unwatched
-    return WatchResult(shown, _count_opened(summarize_state(before) if before else None, shown))
+    opened, earlier = (0 if s is None else s.counters.get("alarms", 0) for s in (state, before))
+    return WatchResult(summarize_state(state) if state is not None else unwatched, opened - earlier)
 
 
 @dataclass(frozen=True)
@@ -161,7 +158,7 @@ class WatchRequest:
             return state
         fresh = build_version_monitor(self.store, self.card, self.model)
         watched = {**state.watched, self.card.version: fresh}
-        return dataclasses.replace(state, watched=watched, baseline=_read_baseline(self.card))
+        return dataclasses.replace(state, watched=watched, baseline=dict(self.card.known_scores))
 
 
 def status(name: str, *, registry: str | Path | None = None) -> MonitorStatus:
@@ -287,16 +284,7 @@ def _check_window(state: MonitorState, cut: WindowSize) -> None:
         raise BadSetting(f"{state.name} is watched by windows of {state.window}. Got {cut}.", "Leave `window` out.")
 
 
-def _read_baseline(card: VersionCard) -> dict[str, float]:
-    """The scores of the version when it was adopted or promoted."""
-    return dict(card.known_scores)
-
-
 def _digest_source(source: Any) -> str:
     if isinstance(source, Path):
         return digest_source(source) if source.is_dir() else digest_file(source)
     return digest_frame(collect(scan(source, None)))
-
-
-def _count_opened(before: MonitorStatus | None, after: MonitorStatus) -> int:
-    return after.counters.get("alarms", 0) - (before.counters.get("alarms", 0) if before else 0)

@@ -13,7 +13,7 @@ import polars as pl
 from evermodel.core.clock import current_seconds
 from evermodel.core.data.contract import Contract
 from evermodel.core.records.event import Event
-from evermodel.core.records.monitoring import MetricValue
+from evermodel.core.records.monitoring import MetricValue, Window
 from evermodel.core.stats.accuracy_estimate import MIN_LABELLED, Sums, estimate_from_confidence, estimate_from_history
 from evermodel.core.stats.error_estimate import ErrorSums, estimate_error
 from evermodel.core.store import Store
@@ -23,6 +23,7 @@ from evermodel.monitoring.alarms.update_alarms import update_alarms
 from evermodel.monitoring.merge import compact_windows
 from evermodel.monitoring.monitor_state import MonitorState, WindowCounts
 from evermodel.monitoring.performance import (
+    WindowRows,
     estimate_accuracy,
     measure_windows,
     sum_errors_by_group,
@@ -32,6 +33,7 @@ from evermodel.monitoring.row_intake import ALL_GROUPS, HeldRows, read_window_ro
 from evermodel.monitoring.watched_rows import ERROR_GROUP, Y
 from evermodel.registry.lookup import now
 
+TOGETHER = 50  # windows that are measured at once
 MATURE = 0.95  # share of the labels seen so far that arrived within the usual time
 
 
@@ -44,8 +46,13 @@ def update_windows(
     for version, keys in changed.items():
         watched = state.watched[version]
         windows = dict(watched.windows)
-        for key in sorted(k for k in keys if k in windows and windows[k].n_merged == 1):
-            windows[key] = _measure_window(store, state, contract, version, windows[key], windows, held)
+        of_keys = sorted(k for k in keys if k in windows and windows[k].n_merged == 1)
+        for at in range(0, len(of_keys), TOGETHER):
+            some = [windows[key] for key in of_keys[at : at + TOGETHER]]
+            rows = [read_window_rows(store, state.stored_rows, version, w.key, held) for w in some]
+            given = [WindowRows(w, r, is_mature(state, w)) for w, r in zip(some, rows, strict=True) if r.height]
+            for of, measured in zip(given, measure_windows(given, contract, version), strict=True):
+                windows[of.window.key] = _add_estimates(of, measured, contract, windows)
         watched = compact_windows(dataclasses.replace(watched, windows=windows))
         state = dataclasses.replace(state, watched={**state.watched, version: watched})
     if state.version not in state.watched:
@@ -77,21 +84,11 @@ def quantile_of_delays(delays: Any, share: float) -> float:
     return math.nan
 
 
-def _measure_window(
-    store: Store,
-    state: MonitorState,
-    contract: Contract,
-    version: str,
-    window: WindowCounts,
-    windows: Mapping[str, WindowCounts],
-    held: HeldRows,
+def _add_estimates(
+    given: WindowRows, measured: tuple[Window, ...], contract: Contract, windows: Mapping[str, WindowCounts]
 ) -> WindowCounts:
-    mature = is_mature(state, window)
-    start = int(window.key[1:]) - (10**12 if window.key[0] == "t" else 0)
-    rows = read_window_rows(store, state.stored_rows, version, window.key, start, held)
-    if not rows.height:
-        return window
-    measured = measure_windows(rows, contract, version, window.start, window.end, window.rows, mature)
+    """The window with its measurements, and what can be estimated of its rows without label."""
+    window, rows = given.window, given.rows
     sums = sum_window_confidences(rows, contract)
     accuracy = estimate_accuracy(rows, contract) or (
         _estimate_from_confidence(sums, window.key, windows) if sums is not None else None

@@ -1,4 +1,4 @@
-"""Counts how many numbers fall between given edges, three times as fast as numpy's binary search."""
+"""Finds and counts which numbers fall between given edges, three times as fast as numpy's binary search."""
 
 from __future__ import annotations
 
@@ -30,12 +30,31 @@ def count_bins(x: Array, edges: Array) -> Array:
     return np.bincount(np.searchsorted(edges, x, side="left"), minlength=len(edges) + 1)
 
 
-def _by_grid(x: Array, edges: Array, scale: float) -> Array:
-    """Exact: rounding keeps the order, so that a number in a lower cell than an edge's cell is below the edge."""
+def find_bins(x: Array, edges: Array) -> Array:
+    """(n,) the bin of each of the finite ``x`` (n,), as ``count_bins`` counts them."""
+    width = float(edges[-1]) - float(edges[0]) if len(x) >= MANY and len(edges) > 1 else 0.0
+    if not (width > 0.0 and 0.0 < CELLS / width < np.inf):
+        return np.asarray(np.searchsorted(edges, x, side="left"))
+    rank, mixed = _lay_grid(edges, CELLS / width)
+    cells = _cells(x, edges[0], CELLS / width)
+    bins = rank[cells]
+    near = np.flatnonzero(mixed[cells])
+    bins[near] = np.searchsorted(edges, x[near], side="left")
+    return np.asarray(bins)
+
+
+def _lay_grid(edges: Array, scale: float) -> tuple[Array, Array]:
+    """The bin of each cell of the grid, and whether the cell holds an edge, so that its numbers must be searched."""
     own = _cells(edges, edges[0], scale)
     rank = np.searchsorted(own, np.arange(CELLS + 3), side="left")
     mixed = np.zeros(CELLS + 3, dtype=bool)
     mixed[own] = True
+    return rank, mixed
+
+
+def _by_grid(x: Array, edges: Array, scale: float) -> Array:
+    """Exact: rounding keeps the order, so that a number in a lower cell than an edge's cell is below the edge."""
+    rank, mixed = _lay_grid(edges, scale)
     cells = _cells(x, edges[0], scale)
     sure = np.bincount(cells, minlength=CELLS + 3)
     sure[mixed] = 0

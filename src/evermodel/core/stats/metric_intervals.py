@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,8 +22,18 @@ from evermodel.core.stats.metric_arithmetic import NAN
 GROUPS = 1_000  # beyond so many rows, the bootstrap draws groups of rows
 OF_ANSWERS = ("accuracy", "precision", "recall", "f1")
 REDRAWN = 200  # resamples of the sampled rows
-CELLS = 4_000_000  # weights of rows that are held at a time
+CELLS = 20_000  # weights of rows that are held at a time: more would not stay in the processor's cache
+TOGETHER = 25  # windows that are resampled by one product of matrices
 FEWEST = 10  # rows below which the bootstrap gives no interval
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """A metric's value on some rows, whose interval the bootstrap has yet to give."""
+
+    value: float
+    y: Array
+    p: Array
 
 
 def measure_metric(metric: str, y: Array, p: Array, *, confidence: float = 0.95, seed: int = 0) -> MetricValue:
@@ -29,6 +41,36 @@ def measure_metric(metric: str, y: Array, p: Array, *, confidence: float = 0.95,
 
     NaN where the rows do not determine it (no rows, one class); never 0 for what is not known.
     """
+    return measure_metric_of_windows(metric, [(y, p)], confidence=confidence, seed=seed)[0]
+
+
+def measure_metric_of_windows(
+    metric: str, windows: Sequence[tuple[Array, Array]], *, confidence: float = 0.95, seed: int = 0
+) -> list[MetricValue]:
+    """``measure_metric`` of each window's (labels, predictions); many small windows are resampled together."""
+    plugin = METRICS.load_module(metric)
+    found = [_measure_without_bootstrap(metric, plugin, y, p, confidence) for y, p in windows]
+    scored = {i: f for i, f in enumerate(found) if isinstance(f, _Scored)}
+    enough = {i: s for i, s in scored.items() if len(s.y) >= FEWEST}
+    if hasattr(plugin, "sums"):
+        resampled = _resample_sums(plugin, enough, seed)
+    else:
+        resampled = {i: _resample_rows(metric, plugin, s, seed) for i, s in enough.items()}
+    for i, s in scored.items():
+        n, g, values = len(s.y), min(len(s.y), GROUPS), resampled.get(i, np.full(1, NAN))
+        defined, reach = values[np.isfinite(values)], NAN
+        if len(defined) >= 0.9 * len(values):
+            reach = t_quantile(0.5 + confidence / 2.0, g - 1) * float(defined.std(ddof=1)) * math.sqrt(g / (g - 1))
+        if reach == 0.0 and plugin.MARGIN_UNIT == "points":
+            z2 = normal_quantile(0.5 + confidence / 2.0) ** 2  # no scatter seen is not no scatter
+            reach = z2 / (n + z2)
+        found[i] = MetricValue(s.value, s.value - reach, s.value + reach, n)
+    return [f for f in found if isinstance(f, MetricValue)]
+
+
+def _measure_without_bootstrap(
+    metric: str, plugin: Any, y: Array, p: Array, confidence: float
+) -> MetricValue | _Scored:
     n = len(y)
     if p.ndim == 2 and p.shape[1] == 2 and n:
         if not np.isfinite(p).all():
@@ -37,7 +79,6 @@ def measure_metric(metric: str, y: Array, p: Array, *, confidence: float = 0.95,
             return _measure_counted(metric, y, p, confidence)
         if metric == "auc":
             return _measure_auc(y == 1, p[:, 1], confidence)
-    plugin = METRICS.load_module(metric)
     try:
         value = float(getattr(plugin, metric)(y, p))
     except BadData:
@@ -50,8 +91,7 @@ def measure_metric(metric: str, y: Array, p: Array, *, confidence: float = 0.95,
         error = math.sqrt(float((plugin.influence(y, p) ** 2).sum()))
         counts = np.bincount(y)
         return MetricValue(value, *_auc_interval(value, error, int(counts[counts > 0].min()), confidence), n)
-    low, high = _bootstrap(plugin, getattr(plugin, metric), y, p, confidence, seed, value)
-    return MetricValue(value, low, high, n)
+    return _Scored(value, y, p)
 
 
 def measure_sampled(metric: str, y: Array, p: Array, sampled_with: Array, rows: int, *, seed: int = 0) -> MetricValue:
@@ -135,31 +175,32 @@ def _auc_interval(value: float, error: float, smallest: int, confidence: float) 
     return float(expit(odds - reach)), float(expit(odds + reach))
 
 
-def _bootstrap(
-    plugin: Any, score: Any, y: Array, p: Array, confidence: float, seed: int, value: float
-) -> tuple[float, float]:
-    n = len(y)
-    if n < FEWEST:
-        return NAN, NAN
-    codes = np.arange(n) if n <= GROUPS else np.random.default_rng(seed).permutation(n) % GROUPS
-    g = min(n, GROUPS)
-    if hasattr(plugin, "sums"):
-        sums = paired_bootstrap.sum_groups(plugin.sums(y, p), codes, g)
-        parts = [plugin.of_sums(drawn @ sums) for drawn in paired_bootstrap.recall_counts(g, 1_000, seed)]
-    else:
-        step = max(1, CELLS // n)
-        drawn = np.concatenate(paired_bootstrap.recall_counts(g, 60, seed))
-        blocks = (drawn[at : at + step] if g == n else drawn[at : at + step, codes] for at in range(0, 60, step))
-        if hasattr(plugin, "score_resamples") and p.ndim == 2 and p.shape[1] == 2:
-            parts = [plugin.score_resamples(y, p, weights) for weights in blocks]
-        else:
-            parts = [np.array([score(y, p, weight=row)]) for weights in blocks for row in weights]
-    values = np.concatenate(parts)
-    defined = values[np.isfinite(values)]
-    if len(defined) < 0.9 * len(values):
-        return NAN, NAN
-    reach = t_quantile(0.5 + confidence / 2.0, g - 1) * float(defined.std(ddof=1)) * math.sqrt(g / (g - 1))
-    if reach == 0.0:
-        z2 = normal_quantile(0.5 + confidence / 2.0) ** 2  # no scatter seen is not no scatter
-        reach = z2 / (n + z2) if plugin.MARGIN_UNIT == "points" else 0.0
-    return value - reach, value + reach
+def _resample_sums(plugin: Any, scored: Mapping[int, _Scored], seed: int) -> dict[int, Array]:
+    """The values of a thousand resamples; those of windows with as many rows are one product of matrices."""
+    resampled: dict[int, Array] = {}
+    for g in sorted({min(len(s.y), GROUPS) for s in scored.values()}):
+        alike = [(i, s) for i, s in scored.items() if min(len(s.y), GROUPS) == g]
+        for at in range(0, len(alike), TOGETHER):
+            some, sums = alike[at : at + TOGETHER], []
+            for _, s in some:
+                codes = np.random.default_rng(seed).permutation(len(s.y)) % g if len(s.y) > g else np.arange(g)
+                sums.append(paired_bootstrap.sum_groups(plugin.sums(s.y, s.p), codes, g))
+            beside = np.stack(sums, axis=1)  # (g, windows, s)
+            parts = [
+                plugin.of_sums((drawn @ beside.reshape(g, -1)).reshape(-1, *beside.shape[1:]))
+                for drawn in paired_bootstrap.recall_counts(g, 1_000, seed)
+            ]
+            resampled |= {i: values for (i, _), values in zip(some, np.concatenate(parts).T, strict=True)}
+    return resampled
+
+
+def _resample_rows(metric: str, plugin: Any, scored: _Scored, seed: int) -> Array:
+    """The values of sixty resamples of a metric that is no function of sums over rows."""
+    y, p, n = scored.y, scored.p, len(scored.y)
+    drawn = np.concatenate(paired_bootstrap.recall_counts(min(n, GROUPS), 60, seed))
+    codes, step = np.random.default_rng(seed).permutation(n) % GROUPS, max(1, CELLS // n)
+    blocks = (drawn[at : at + step] if n <= GROUPS else drawn[at : at + step, codes] for at in range(0, 60, step))
+    if hasattr(plugin, "score_resamples") and p.ndim == 2 and p.shape[1] == 2:
+        return np.concatenate([plugin.score_resamples(y, p, weights) for weights in blocks])
+    score = getattr(plugin, metric)
+    return np.array([score(y, p, weight=row) for weights in blocks for row in weights])

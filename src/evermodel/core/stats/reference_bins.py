@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from evermodel.core.arrays import Array
-from evermodel.core.stats.binning import count_bins
+from evermodel.core.stats.binning import count_bins, find_bins
 from evermodel.core.stats.overdispersion import SHORTEST, STRETCHES, estimate_overdispersion
 
 FINE = 60  # bins that a number is counted in; the tests merge them into ten
@@ -171,6 +171,30 @@ def count_numbers(x: Array, reference: ColumnReference, missing: int = 0) -> Col
     return ColumnCounts(bins, missing, 0, outside, far)
 
 
+def count_groups(values: pl.Series, groups: Array, n_groups: int, reference: ColumnReference) -> list[ColumnCounts]:
+    """``count_column`` of each group of rows, all at once; ``groups`` (n,) are the rows' codes 0 … n_groups - 1."""
+    none, k = np.zeros(0, dtype=np.int64), reference.bins
+    unseen = outside = far = none  # codes of the rows that are so
+    if reference.kind == "number":
+        x = (values if values.dtype == pl.Float64 else values.cast(pl.Float64, strict=False)).to_numpy()
+        usable = np.isfinite(x)  # null is NaN there
+        x, of = x[usable], groups[usable]
+        bins = find_bins(x, np.asarray(reference.edges, dtype=np.float64))
+        low, high = reference.low, reference.high
+        if low is not None and high is not None:
+            outside, wide = of[(x < low) | (x > high)], high - low
+            far = of[(x < low - wide) | (x > high + wide)] if wide > 0 else none
+    else:
+        usable = values.is_not_null().to_numpy()
+        text, of = values.drop_nulls().cast(pl.String), groups[usable]
+        unseen = of[~text.is_in(reference.all_categories).to_numpy()]
+        places = dict(zip(reference.categories, range(k - 1), strict=True)) or {"": k - 1}
+        bins = text.replace_strict(places, default=k - 1, return_dtype=pl.Int64).to_numpy()
+    counts = np.bincount(of * k + bins, minlength=n_groups * k).reshape(n_groups, k)
+    others = (np.bincount(rows, minlength=n_groups).tolist() for rows in (groups[~usable], unseen, outside, far))
+    return [ColumnCounts(*one) for one in zip(counts, *others, strict=True)]
+
+
 def build_references(frame: pl.DataFrame, names: Sequence[str]) -> dict[str, ColumnReference]:
     """The reference of each named column of cleaned rows, oldest first; columns without a usable value have none."""
     references = {n: build_reference(frame[n]) for n in names if n in frame.columns and frame[n].dtype != pl.Binary}
@@ -182,8 +206,8 @@ def measure_reference_overdispersion(values: pl.Series, reference: ColumnReferen
     n = len(values) // SHORTEST
     if n < STRETCHES:
         return reference
-    short = [count_column(values[i * SHORTEST : (i + 1) * SHORTEST], reference) for i in range(n)]
-    missing = np.array([(c.missing, c.rows - c.missing) for c in short])
+    short = count_groups(values[: n * SHORTEST], np.arange(n * SHORTEST) // SHORTEST, n, reference)
+    missing = np.array([(c.missing, c.bins.sum()) for c in short])
     overdispersion = estimate_overdispersion(reference.merge_bins(np.stack([c.bins for c in short])))
     return dataclasses.replace(
         reference, overdispersion=overdispersion * UNIT, missing_overdispersion=estimate_overdispersion(missing) * UNIT

@@ -62,19 +62,26 @@ class Cells:
 
     def points(self, frame: pl.DataFrame) -> Array:
         """Cleaned rows -> (n, d); missing values stand in the middle."""
-        parts = []
-        for name, mean, std, weight in self.numbers:
+        directions = len(self.numbers) + sum(len(names) for _, names, _ in self.categories)
+        points = np.empty((directions, frame.height))
+        for out, (name, mean, std, weight) in zip(points, self.numbers, strict=False):
             values = frame[name]
             x = (values if values.dtype == pl.Float64 else values.cast(pl.Float64, strict=False)).to_numpy()
-            x = (x - mean) / std  # null is NaN there
-            parts.append(weight * np.clip(np.nan_to_num(x, nan=0.0), -FAR, FAR))
+            np.subtract(x, mean, out=out)
+            out /= std
+            out[np.isnan(out)] = 0.0  # null is NaN there
+            np.clip(out, -FAR, FAR, out=out)
+            out *= weight
+        at = len(self.numbers)
         for name, names, weight in self.categories:
             text = frame[name].cast(pl.String)
-            parts += [weight * (text == c).fill_null(False).to_numpy().astype(np.float64) for c in names]
-        return np.stack(parts, axis=1)
+            for c in names:
+                points[at] = weight * (text == c).fill_null(False).to_numpy()
+                at += 1
+        return points.T
 
     def __call__(self, frame: pl.DataFrame) -> pl.Series:
         """The cell of each cleaned row, as a category."""
         x, c = self.points(frame), np.asarray(self.centres)
         nearest = (-2.0 * x @ c.T + (c**2).sum(axis=1)).argmin(axis=1)
-        return pl.Series(JOINT, np.array([f"cell {i}" for i in range(len(c))])[nearest], dtype=pl.String)
+        return pl.Series(JOINT, [f"cell {i}" for i in range(len(c))]).gather(nearest)
