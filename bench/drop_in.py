@@ -60,9 +60,12 @@ class Row:
 
 def probe(old: Path, new: Path, x: object, folder: Path) -> dict[str, object]:
     """Both files in a clean process with the plain framework: signatures, the new one's answers, latencies."""
-    given = folder / ("rows.npy" if isinstance(x, np.ndarray) else "rows.parquet")
+    suffix = ".npy" if isinstance(x, np.ndarray) else ".npz" if isinstance(x, dict) else ".parquet"
+    given = folder / f"rows{suffix}"
     if isinstance(x, np.ndarray):
         np.save(given, x)
+    elif isinstance(x, dict):  # an array for each named input
+        np.savez(given, **x)
     else:
         x.write_parquet(given)  # type: ignore[attr-defined]
     command = [sys.executable, "-I", str(PROBE), str(old), str(new), str(given), str(folder / "answers.npy")]

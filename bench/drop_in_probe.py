@@ -24,8 +24,13 @@ def load(file):
         import tensorflow as tf
 
         call = tf.function(lambda part: model(part, training=False), reduce_retracing=True)
-        said = [list(model.input_shape[1:]), str(model.inputs[0].dtype), list(model.output_shape[1:]), layers]
-        return (lambda x: model.predict(x, verbose=0)), (lambda x: call(tf.constant(x)).numpy()), said
+        inputs = [[tensor.name, list(tensor.shape[1:]), str(tensor.dtype)] for tensor in model.inputs]
+        said = [inputs, list(model.output_shape[1:]), layers]
+
+        def serve(x):
+            return call({k: tf.constant(v) for k, v in x.items()} if isinstance(x, dict) else tf.constant(x)).numpy()
+
+        return (lambda x: model.predict(x, verbose=0)), serve, said
     if file.endswith(".pt2"):
         import torch
 
@@ -34,8 +39,9 @@ def load(file):
         shapes = sorted([list(v.shape), str(v.dtype)] for v in program.state_dict.values())
 
         def ask(x):
+            given = x.values() if isinstance(x, dict) else [x]
             with torch.no_grad():
-                return module(torch.from_numpy(x)).numpy()
+                return module(*map(torch.from_numpy, given)).numpy()
 
         return ask, ask, shapes
     if file.endswith(".skops"):
@@ -80,19 +86,31 @@ def fastest(asks, x):
     return best
 
 
-def main():
-    old, new, rows, to = sys.argv[1:5]
-    if rows.endswith(".npy"):
-        x = np.load(rows)
-        many = np.concatenate([x] * (1000 // len(x) + 1))[:1000]
-    else:
+def read_rows(rows):
+    """All rows and the first one, then a thousand; an .npz holds an array for each named input."""
+    if rows.endswith(".parquet"):
         import polars as pl
 
         x = pl.read_parquet(rows)
-        many = pl.concat([x] * (1000 // len(x) + 1))[:1000]
+        return (x, x[:1]), pl.concat([x] * (1000 // len(x) + 1))[:1000]
+    loaded = np.load(rows)
+    if rows.endswith(".npy"):
+        return (loaded, loaded[:1]), repeat(loaded)
+    x = {name: loaded[name] for name in loaded.files}
+    return (x, {name: values[:1] for name, values in x.items()}), {name: repeat(v) for name, v in x.items()}
+
+
+def repeat(values):
+    return np.concatenate([values] * (1000 // len(values) + 1))[:1000]
+
+
+def main():
+    old, new, rows, to = sys.argv[1:5]
+    first, many = read_rows(rows)
     (_, serve_old, said_old), (ask, serve_new, said_new) = load(old), load(new)
+    x, one_row = first
     np.save(to, ask(x))
-    one = fastest([serve_old, serve_new], x[:1])
+    one = fastest([serve_old, serve_new], one_row)
     batch = fastest([serve_old, serve_new], many)
     found = {
         "old": said_old,

@@ -17,7 +17,9 @@ from tests.cli.ground import ask
 
 STARTS = {
     "m.onnx": (b"\x08\x08\x12\x07pytorch" + bytes(64), "an ONNX model", "cannot|nothing that can be trained"),
-    "m.ggml": (b"GGML\x03\x00\x00\x00" + bytes(32), "a GGML file", "not kept here"),
+    "spox.onnx": (b"\x08\x08\x12\x04spox2\x00:" + bytes(64), "an ONNX model", "nothing that can be trained"),
+    "m.mlmodel": (b"\x08\x06\x12\xda\x01\x0a\x18\x0a\x07input_2" + bytes(64), "a Core ML model", "converted from"),
+    "m.ggml": (b"GGML\x03\x00\x00\x00" + bytes(32), "a GGML file", "Convert it to GGUF"),
     "m.tflite": (b"\x1c\x00\x00\x00TFL3" + bytes(32), "a TensorFlow Lite model", "model.save"),
     "m.RData": (gzip.compress(b"RDX3\nX\n" + bytes(32)), "an R workspace", "not kept"),
     "m.pmml": (b'<?xml version="1.0"?>\n<PMML version="4.4">', "a PMML document", "made from"),
@@ -80,6 +82,10 @@ def test_folders_are_named(tmp_path: Path) -> None:
     (texts / "config.json").write_text(json.dumps({"model_type": "distilbert"}))
     with pytest.raises(BadModel, match="There are no weights in hf"):
         open_model(texts)
+    package = tmp_path / "m.mlpackage"
+    (package / "Data" / "com.apple.CoreML").mkdir(parents=True)
+    with pytest.raises(BadModel, match=r"m\.mlpackage is a Core ML model"):
+        open_model(package)
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadModel, match="is a folder"):
         open_model(tmp_path / "empty")

@@ -31,7 +31,7 @@ import evermodel as em
 from evermodel.core.errors import BadData, BadModel, BadSetting, Unsafe
 from evermodel.core.model.transform import Transform
 from evermodel.plugins.frameworks._sklearn.preprocessing_features import translate_preprocessing
-from evermodel.registry.adoption.given_transform import read_transform
+from evermodel.registry.adoption.given_transform import read_transform, read_transform_table
 
 NUMBERS, TEXTS = ["amount", "age"], ["city", "plan"]
 CITIES, PLANS = ["Rome", "Oslo", "Bonn", "Lima"], ["free", "paid"]
@@ -267,7 +267,7 @@ def test_a_transform_of_another_width_says_so(tmp_path):
 def test_a_table_of_numbers_may_name_a_function(tmp_path):
     file = tmp_path / "t.json"
     file.write_text(json.dumps({"amount": {"function": "log1p", "center": 4.0, "scale": 2.0}}))
-    x = read_transform(file).transform(pl.DataFrame({"amount": [0.0, np.expm1(6.0)]}))
+    x = read_transform_table(file).transform(pl.DataFrame({"amount": [0.0, np.expm1(6.0)]}))
     assert x.tolist() == [[-2.0], [1.0]]
     file.write_text(json.dumps({"amount": {"function": "exp"}}))
     with pytest.raises(BadSetting, match="function 'exp'"):

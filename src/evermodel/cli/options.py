@@ -61,8 +61,8 @@ def adoption_options(command: F) -> F:
         click.option(
             "--transform",
             metavar="FILE|KIND",
-            help="The model's fitted scaler or ColumnTransformer (.skops; .joblib with --trust; JSON); or its kind: "
-            "none, standard, minmax, …, also with functions: standard,log1p:COLUMN.",
+            help="The model's fitted scaler, ColumnTransformer or text vectorizer (.skops, .joblib with --trust, "
+            "JSON), or its kind: none, standard, minmax, …, also with functions: standard,log1p:COLUMN.",
         ),
         click.option(
             "--signature", metavar="FILE", help="Which columns make which input, and the target of each output: TOML."

@@ -15,7 +15,7 @@ from evermodel.core.errors import Damaged, NoData
 from evermodel.core.model.framework import FRAMEWORKS
 from evermodel.core.store import Store
 from evermodel.registry.adoption.adopt import adopt_with_rows
-from evermodel.registry.adoption.given_transform import read_transform
+from evermodel.registry.adoption.given_transform import read_transform_table
 from evermodel.registry.adoption.options import AdoptionOptions
 from evermodel.registry.adoption.pending_adoption import SIGNATURE, TRANSFORM
 from evermodel.registry.model_export import check_format
@@ -45,7 +45,7 @@ def complete_adoption(
     if card.adoption is None or card.adoption.request is None:
         raise Damaged(f"The version card of {name} {card.version} does not say what was asked of its adoption.")
     signature = at / SIGNATURE if (at / SIGNATURE).exists() else None
-    transform = read_transform(at / TRANSFORM) if (at / TRANSFORM).exists() else None
+    transform = read_transform_table(at / TRANSFORM) if (at / TRANSFORM).exists() else None
     options = AdoptionOptions.from_request(card.adoption.request, transform, signature)
     options = dataclasses.replace(options, dialect=find_stated_dialect(data))
     oldest, newer = split_reference_rows(data, options.roles.time)

@@ -72,12 +72,15 @@ class SearchUnwrapping(Protocol):
 
 @runtime_checkable
 class PreprocessingReading(Protocol):
-    """A fitted preprocessing, in a file or as an object, as features; and whether its columns have names.
+    """A fitted preprocessing is loaded from a file or taken as it is, and written as features.
 
-    Without names they are "0", "1", … by place. Raises BadModel for one that no features express.
+    Features have names, or without these are "0", "1", … by place, which the bool says. One that takes whole texts is
+    no table of features. Raises BadModel for what transforms nothing, and for what no features express.
     """
 
-    def read_preprocessing(self, source: Any, /, *, trust: bool = False) -> tuple[tuple[Feature, ...], bool]: ...
+    def load_preprocessing(self, source: Any, /, *, trust: bool = False) -> Any: ...
+    def takes_texts(self, preprocessing: Any, /) -> bool: ...
+    def read_preprocessing(self, preprocessing: Any, name: str, /) -> tuple[tuple[Feature, ...], bool]: ...
 
 
 @runtime_checkable

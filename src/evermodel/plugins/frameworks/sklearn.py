@@ -38,6 +38,7 @@ from evermodel.plugins.frameworks._sklearn.native_rows import (
     name_columns,
     restore_values,
 )
+from evermodel.plugins.frameworks._sklearn.preprocessing_features import takes_texts as takes_texts
 from evermodel.plugins.frameworks._sklearn.preprocessing_features import translate_preprocessing
 from evermodel.plugins.frameworks._sklearn.skops_files import (
     check_storable,
@@ -127,8 +128,8 @@ def join_steps(steps: Sequence[Any]) -> Any:
     return make_pipeline(*steps)
 
 
-def read_preprocessing(source: Any, /, *, trust: bool = False) -> tuple[tuple[Feature, ...], bool]:
-    """The features of a fitted scaler, encoder or ColumnTransformer, in a file or live; and whether they have names.
+def load_preprocessing(source: Any, /, *, trust: bool = False) -> Any:
+    """The fitted scaler, encoder, ColumnTransformer or vectorizer in a file, or live.
 
     A ``.skops`` file is read as carefully as a model; a pickle only with ``trust``.
     """
@@ -137,17 +138,21 @@ def read_preprocessing(source: Any, /, *, trust: bool = False) -> tuple[tuple[Fe
             raise BadModel(
                 f"A {type(source).__name__} transforms nothing.", "Give a fitted scaler or ColumnTransformer."
             )
-        return translate_preprocessing(source, f"The {type(source).__name__}")
+        return source
     if not is_pickle(source):
-        return translate_preprocessing(load_skops(source, wanted="transform"), source.name)
-    found = load_trusted_pickle(
+        return load_skops(source, wanted="transform")
+    return load_trusted_pickle(
         source,
         lambda obj: hasattr(obj, "transform"),
         trust=trust,
-        expected="a fitted scaler or ColumnTransformer of scikit-learn",
+        expected="a fitted scaler, ColumnTransformer or vectorizer of scikit-learn",
         instead="use skops.io.dump",
     )
-    return translate_preprocessing(found, source.name)
+
+
+def read_preprocessing(preprocessing: Any, name: str, /) -> tuple[tuple[Feature, ...], bool]:
+    """Its features, and whether they have names; messages call it ``name``."""
+    return translate_preprocessing(preprocessing, name)
 
 
 def write_file(obj: Any, to: Path) -> None:

@@ -41,7 +41,7 @@ from evermodel.registry.adoption.deployed_predictions import (
     measure_parity,
     take_predictions,
 )
-from evermodel.registry.adoption.given_transform import AS_THEY_ARE, read_transform
+from evermodel.registry.adoption.given_transform import AS_THEY_ARE, TextVectorizer, join_vectorizer, read_transform
 from evermodel.registry.adoption.known_columns import (
     check_kinds,
     check_known_values,
@@ -140,7 +140,10 @@ def adopt(
     given = None if transform is None or unscaled or scaling else read_transform(transform, trust=trusted)
     if scaling:
         parse_scaling(scaling)
-    obj, framework, opened = open_model(model, trust=trust, factory=factory, object_path=object_path)
+    opened = open_model(model, trust=trust, factory=factory, object_path=object_path)
+    if isinstance(given, TextVectorizer):
+        opened = join_vectorizer(given, opened)
+        given = None
     file = Path(model) if isinstance(model, (str, Path)) else None
     parse_target_output(target_transform or "")
     options = AdoptionOptions(
@@ -156,15 +159,15 @@ def adopt(
         file.name if file else "",
         digest_source(file) if file else "",
         reference_is_stand_in,
-        opened,
+        opened.notes,
         scaling,
         find_stated_dialect(data),
     )
     if data is None:
         if predictions is not None:
             raise BadSetting("`predictions` are answers for reference rows, and there are none.", "Give `data` too.")
-        return store_pending_model(store, model_name, obj, framework, options)
-    return adopt_with_rows(store, model_name, obj, framework, data, options, began)
+        return store_pending_model(store, model_name, opened.obj, opened.framework, options)
+    return adopt_with_rows(store, model_name, opened.obj, opened.framework, data, options, began)
 
 
 def adopt_with_rows(

@@ -28,7 +28,7 @@ EXPORT_ONNX = (
     "model of one of our kinds on the answers of this one."
 )
 BY_START: tuple[tuple[int, bytes, ForeignFile], ...] = (
-    (0, b"GGML", ForeignFile("a GGML file of a large language model", "Such models are not kept here.")),
+    (0, b"GGML", ForeignFile("a GGML file of a language model", "Convert it to GGUF with llama.cpp, and adopt that.")),
     (
         4,
         b"TFL3",
@@ -43,7 +43,7 @@ BY_START: tuple[tuple[int, bytes, ForeignFile], ...] = (
         b"CBM1",
         ForeignFile(
             "a CatBoost model",
-            "CatBoost is not among our kinds. Train the same data with LightGBM or XGBoost, whose boosters are.",
+            "Its contents could not be told to be whole. Save it again with model.save_model('m.cbm').",
         ),
     ),
     (0, b"\x93NUMPY", ForeignFile("a NumPy array", "Arrays alone are no model: adopt the model that they belong to.")),
@@ -60,6 +60,7 @@ BY_START: tuple[tuple[int, bytes, ForeignFile], ...] = (
     (0, b"SQLite format 3", ForeignFile("an SQLite database", "Rows are given as --data; the model comes first.")),
     (0, b"\x7fELF", ForeignFile("a compiled program", "Adopt the model file from which it was compiled.")),
 )
+CORE_ML = ForeignFile("a Core ML model", "It is for answering alone. Adopt the model it was converted from.")
 UNKNOWN_FOLDER = ForeignFile("a folder", "Give the model file inside it.")
 
 
@@ -85,6 +86,8 @@ def _describe_folder(path: Path) -> ForeignFile:
             "It holds a graph for answering. Where the Keras model is still there: model.save('model.keras'). From a "
             "SavedModel of Keras 2: tf_keras.models.load_model(FOLDER).save('model.h5').",
         )
+    if (path / "Data" / "com.apple.CoreML").is_dir():
+        return CORE_ML
     if {"predictor.pkl", "learner.pkl"} & there:
         return ForeignFile(
             "a folder of an AutoGluon predictor",
@@ -115,6 +118,8 @@ def _describe_file(path: Path) -> ForeignFile | None:
         return _describe_json(path)
     if b"<PMML" in head:
         return ForeignFile("a PMML document", "PMML is for answering alone. Adopt the model it was made from.")
+    if _is_core_ml(head):
+        return CORE_ML
     if _is_onnx(head):
         return ForeignFile("an ONNX model", EXPORT_ONNX)
     return None
@@ -126,7 +131,7 @@ def _describe_archive(path: Path) -> ForeignFile | None:
     if any(name == "model.ini" for name in names):
         return ForeignFile("a MOJO of H2O", "It is for answering alone and cannot be trained.")
     if any(name.endswith(".mlmodel") or "com.apple.CoreML" in name for name in names):
-        return ForeignFile("a Core ML package", "It is for answering alone. Adopt the model it was converted from.")
+        return CORE_ML
     if names and all(name.endswith(".npy") for name in names):
         return ForeignFile("NumPy arrays (.npz)", "Arrays alone are no model: adopt the model that they belong to.")
     inside = next((name for name in names if Path(name).suffix in (".h5", ".keras", ".skops", ".ubj", ".pt2")), None)
@@ -144,6 +149,14 @@ def _describe_json(path: Path) -> ForeignFile | None:
     if '"oblivious_trees"' in text or '"catboost_version_info"' in text:
         return next(foreign for _, mark, foreign in BY_START if mark == b"CBM1")
     return None
+
+
+def _is_core_ml(head: bytes) -> bool:
+    """A protocol buffer as ONNX is, whose second field is a description that begins with the first input's."""
+    if len(head) < 16 or head[0] != 0x08 or head[1] > 20 or head[2] != 0x12:
+        return False
+    end_of_length = next((at for at in range(3, 9) if head[at] < 0x80), 9)
+    return head[end_of_length + 1] == 0x0A
 
 
 def _is_onnx(head: bytes) -> bool:

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from evermodel.core.contracts.inference import KnownColumn
-from evermodel.core.errors import BadSetting, NotFound
+from evermodel.core.errors import BadModel, BadSetting, NotFound
 from evermodel.core.files import read_limited
-from evermodel.core.model.capabilities import PreprocessingReading
+from evermodel.core.model.capabilities import PreprocessingReading, StepJoining
 from evermodel.core.model.framework import FRAMEWORKS, Signature
 from evermodel.core.model.transform import Feature, Transform
 from evermodel.core.model.value_transforms import FORWARD, invert_target
+from evermodel.registry.adoption.model_file import Opened
 
 AS_THEY_ARE = "none"  # said in place of a file: the columns are not scaled
 LARGEST = 100_000_000  # bytes
@@ -88,21 +89,38 @@ class GivenTransform:
         return json.dumps({**json.loads(self.transform.to_json()), "named": self.named}, indent=1)
 
 
-def read_transform(source: Any, *, trust: bool = False) -> GivenTransform:
+@dataclass(frozen=True)
+class TextVectorizer:
+    """A fitted vectorizer of whole texts, which stands before a model as its first step."""
+
+    obj: Any
+
+
+def read_transform(source: Any, *, trust: bool = False) -> GivenTransform | TextVectorizer:
     """The transform in a file, or of a live preprocessing of scikit-learn.
 
     Raises BadSetting, naming what is wrong, for a file that is no transform, BadModel for a preprocessing that cannot
     be written as plain data, Unsafe for a pickle that ``trust`` does not name.
     """
-    if not isinstance(source, (str, Path)):
-        features, named = _take_reader().read_preprocessing(source)
-        return GivenTransform(Transform(features, scaling="given"), f"The {type(source).__name__}", named)
-    path = Path(source)
-    if not path.is_file():
-        raise NotFound(f"There is no transform file {str(path)!r}.", HINT)
-    if path.suffix != ".json":
-        features, named = _take_reader().read_preprocessing(path, trust=trust)
-        return GivenTransform(Transform(features, scaling="given"), path.name, named)
+    if isinstance(source, (str, Path)):
+        path = Path(source)
+        if not path.is_file():
+            raise NotFound(f"There is no transform file {str(path)!r}.", HINT)
+        if path.suffix == ".json":
+            return read_transform_table(path)
+        source, name = path, path.name
+    else:
+        name = f"The {type(source).__name__}"
+    reader = _take_reader()
+    preprocessing = reader.load_preprocessing(source, trust=trust)
+    if reader.takes_texts(preprocessing):
+        return TextVectorizer(preprocessing)
+    features, named = reader.read_preprocessing(preprocessing, name)
+    return GivenTransform(Transform(features, scaling="given"), name, named)
+
+
+def read_transform_table(path: Path) -> GivenTransform:
+    """The transform in JSON: our own, or a plain table of centers and scales. Raises BadSetting for anything else."""
     try:
         raw = json.loads(read_limited(path, LARGEST))
         named = bool(raw.pop("named", True))
@@ -115,6 +133,19 @@ def read_transform(source: Any, *, trust: bool = False) -> GivenTransform:
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise BadSetting(f"{path.name} is no transform ({type(error).__name__}: {error}).", HINT) from None
     return GivenTransform(transform, path.name, named)
+
+
+def join_vectorizer(vectorizer: TextVectorizer, opened: Opened) -> Opened:
+    """The vectorizer and the model behind it as one model. Raises BadModel for a model that cannot be its last step."""
+    kind = type(vectorizer.obj).__name__
+    if not isinstance(opened.framework, StepJoining):
+        raise BadModel(
+            f"A {kind} cannot stand before a model of {opened.framework.__name__.rpartition('.')[2]}.",
+            "Adopt one model that takes texts: a Pipeline of scikit-learn, or a Keras network with TextVectorization.",
+        )
+    note = f"the {kind} and the model are kept as one pipeline: what save writes is one file that takes texts"
+    joined = opened.framework.join_steps([vectorizer.obj, opened.obj])
+    return opened._replace(obj=joined, notes=(*opened.notes, note))
 
 
 def _take_reader() -> PreprocessingReading:

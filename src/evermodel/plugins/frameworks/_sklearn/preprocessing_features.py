@@ -50,6 +50,8 @@ def translate_preprocessing(obj: Any, name: str) -> tuple[tuple[Feature, ...], b
     ``name`` is what messages call the object. Raises BadModel for a step that features cannot express.
     """
     count = getattr(obj, "n_features_in_", None)
+    if count is None and _is_fitted(obj):
+        raise BadModel(f"{name} holds a {type(obj).__name__}, which does not take a table of columns.", INSTEAD)
     if count is None:
         raise BadModel(f"{name} holds a {type(obj).__name__} that was not fitted.", "Fit it before it is saved.")
     names = getattr(obj, "feature_names_in_", None)
@@ -60,6 +62,31 @@ def translate_preprocessing(obj: Any, name: str) -> tuple[tuple[Feature, ...], b
         raise BadModel(f"The {type(obj).__name__} in {name} gives no column.")
     _check_equal(obj, features, columns, named=names is not None, name=name)
     return features, names is not None
+
+
+def takes_texts(obj: Any) -> bool:
+    """Whether a fitted preprocessing, such as a TfidfVectorizer, takes whole texts and no columns."""
+    from sklearn.utils import get_tags
+
+    first = obj
+    while hasattr(first, "steps"):
+        first = first.steps[0][1]
+    try:
+        of_texts = bool(get_tags(first).input_tags.string)
+    except (AttributeError, TypeError):  # an object of the user's own, which tells nothing of itself
+        return False
+    return of_texts and getattr(obj, "n_features_in_", None) is None and _is_fitted(obj)
+
+
+def _is_fitted(obj: Any) -> bool:
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    try:
+        check_is_fitted(obj)
+    except (NotFittedError, TypeError):
+        return False
+    return True
 
 
 def _apply(step: Any, parts: list[Part], name: str) -> list[Part]:
