@@ -9,7 +9,9 @@ policy, once by "always" (no gate is asked), and never. A promotion is wrong whe
 point below the one it replaced on the next block; a refusal is wrong where the challenger would have scored more than a
 point above. Networks for regression on fewer than 2,000 rows a block are printed apart: there one seed decides. Harms:
 one update is spoilt on purpose; it is harmful where the version in service is then more than a point worse on the next,
-clean block. Prints tables, and each bar with PASS or FAIL. ``--minutes``: nothing new is begun after them.
+clean block. Where a stream turns, a sound update is that too: the same update with nothing spoilt is made beside, and
+it is told which of them are worse by the harm. Prints tables, and each bar with PASS or FAIL. ``--minutes``: nothing
+new is begun after them.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -231,39 +233,58 @@ HARMS: dict[str, tuple[Callable[..., pl.DataFrame] | None, dict[str, object]]] =
 FOR_NETWORKS = ("a wrong learning rate", "trained far too long", "hardly trained at all")
 
 
-def run_harm(
-    harm: str, stream: Stream, kind: str, seed: int, at: int, policies: tuple[str, ...]
-) -> dict[str, tuple[bool, bool]]:
-    """By policy: whether a spoilt update went into service, and whether the next block scores worse for it."""
+@dataclass(frozen=True)
+class Harmed:
+    """What a spoilt update did: whether it went into service, whether the next block scores worse than by the champion,
+    and whether it does so because of what was spoilt: the same update with nothing spoilt is then better by a point.
+    """
+
+    promoted: bool = False
+    worse: bool = False
+    score: float = float("nan")
+    caused: bool = False
+
+
+def run_harm(harm: str, stream: Stream, kind: str, seed: int, at: int, policies: tuple[str, ...]) -> dict[str, Harmed]:
+    """By policy: what a spoilt update did to the next block."""
     plant, more = HARMS[harm]
     rng = np.random.default_rng(seed)
-    found = {}
+    found: dict[str, Harmed] = {}
     with tempfile.TemporaryDirectory() as folder:
         start = adopt_model(stream, kind, seed, Path(folder))
         for earlier in range(1, at):
             evermodel.update("m", stream.blocks[earlier], registry=start, seed=seed, policy="refresh")
-        block = stream.blocks[at]
-        block = block if plant is None else plant(block, stream, rng)
-        after = stream.blocks[at + 1]
+        sound, after = stream.blocks[at], stream.blocks[at + 1]
+        block = sound if plant is None else plant(sound, stream, rng)
+
+        def score_sound() -> float:
+            """Of the version that the same update makes where nothing is spoilt."""
+            registry = Path(shutil.copytree(start, Path(folder) / "sound"))
+            done = evermodel.update("m", sound, registry=registry, seed=seed, **POLICIES["always"])
+            return next_score(registry, done.in_service, stream, after)
+
         for policy in policies:
             registry = Path(shutil.copytree(start, Path(folder) / policy))
             try:
                 done = evermodel.update("m", block, registry=registry, seed=seed, **{**POLICIES[policy], **more})
             except EvermodelError as error:
                 print(f"    refused: {error.message}"[:150])
-                found[policy] = (False, False)
+                found[policy] = Harmed()
                 continue
             if done.in_service == done.champion:
-                found[policy] = (False, False)
+                found[policy] = Harmed()
                 continue
             before, now = (next_score(registry, v, stream, after) for v in (done.champion, done.in_service))
-            found[policy] = (done.decision == "promote", now < before - HARMED)
+            found[policy] = Harmed(True, now < before - HARMED, now)
+        if any(one.worse for one in found.values()):
+            best = score_sound()
+            found = {p: replace(one, caused=one.worse and one.score < best - HARMED) for p, one in found.items()}
     return found
 
 
 def plant_harms(kinds: list[str], streams: list[str], n: int, first: int, until: float) -> None:
     """Each harm in turn, in the first update and in later ones; by no_worse, and with no gate at all."""
-    made = {"no_worse": 0, "always": 0}
+    made, caused = {"no_worse": 0, "always": 0}, {"no_worse": 0, "always": 0}
     caught: dict[str, list[int]] = {}
     for i in range(n):
         if time.monotonic() > until:
@@ -279,20 +300,29 @@ def plant_harms(kinds: list[str], streams: list[str], n: int, first: int, until:
         stream = STREAMS[str(rng.choice([s for s in streams if s != "traffic_signs"]))]()
         at = int(rng.integers(1, min(4, len(stream.blocks) - 1)))
         outcome = run_harm(harm, stream, kind, seed, at, tuple(made))
-        for p, (_, harmed) in outcome.items():
-            made[p] += harmed
-        row = caught.setdefault(harm, [0, 0, 0])
+        for p, one in outcome.items():
+            made[p] += one.worse
+            caused[p] += one.caused
+        row = caught.setdefault(harm, [0, 0, 0, 0, 0])
         row[0] += 1
-        row[1] += outcome["always"][1]
-        row[2] += outcome["no_worse"][1]
-        told = "  ".join(f"{p} {'promoted' if o[0] else 'kept'}{' HARM' if o[1] else ''}" for p, o in outcome.items())
+        for place, of in enumerate((outcome["always"], outcome["no_worse"])):
+            row[1 + place] += of.worse
+            row[3 + place] += of.caused
+        told = "  ".join(f"{p} {describe_harmed(one)}" for p, one in outcome.items())
         spent = time.monotonic() - began
         print(f"{seed:>4} {harm:<34}{stream.name:<16}{kind:<10}block {at}  {told}  {spent:.0f} s", flush=True)
-    print(f"\n{'harm':<36}{'planted':>8}{'always':>8}{'no_worse':>9}")
+    print(f"\n{'':<44}{'worse next':>17}{'by the harm':>17}")
+    print(f"{'harm':<36}{'planted':>8}{'always':>8}{'no_worse':>9}{'always':>8}{'no_worse':>9}")
     for harm, row in caught.items():
-        print(f"{harm:<36}{row[0]:>8}{row[1]:>8}{row[2]:>9}")
-    share = made["no_worse"] / max(1, made["always"])
-    check(f"of {made['always']} harms that always promotes, no_worse promotes {made['no_worse']}", share <= 0.05)
+        print(f"{harm:<36}{row[0]:>8}{row[1]:>8}{row[2]:>9}{row[3]:>8}{row[4]:>9}")
+    for what, counts in (("worse next", made), ("worse by the harm", caused)):
+        share = counts["no_worse"] / max(1, counts["always"])
+        check(f"{what}: always promotes {counts['always']}, no_worse promotes {counts['no_worse']}", share <= 0.05)
+
+
+def describe_harmed(one: Harmed) -> str:
+    words = "promoted" if one.promoted else "kept"
+    return words + (" HARM" if one.caused else " worse, as a sound update is" if one.worse else "")
 
 
 def check(what: str, passed: bool) -> None:
