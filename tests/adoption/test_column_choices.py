@@ -94,7 +94,10 @@ def test_a_reading_that_needs_a_correction_is_not_believed(reference, tmp_path: 
         registry.adopt(make_network(5.0), data=reference, target="bought", name="m")
     assert "`inputs`" in caught.value.hint
     named = ["age", "income", "city", "member"]
-    registry.adopt(make_network(5.0), data=reference, target="bought", name="m", inputs=named)  # the user knows it
+    with pytest.raises(Ambiguous, match="do not show how the columns are fed"):
+        registry.adopt(make_network(5.0), data=reference, target="bought", name="m", inputs=named)
+    stated = {"inputs": named, "transform": "standard"}  # the user knows it
+    registry.adopt(make_network(5.0), data=reference, target="bought", name="m", **stated)
     assert registry["m"].champion is not None
 
 

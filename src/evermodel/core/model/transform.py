@@ -32,6 +32,7 @@ Scaling = Literal[
     "minmax",
     "minmax_all",
     "minmax_symmetric",
+    "maxabs",
     "robust",
     "divide_255",
     "given",
@@ -205,6 +206,8 @@ def scaling_numbers(scaling: Scaling, values: Array, weight: Array | None = None
         return low, _or_one(high - low, low)
     if scaling == "minmax_symmetric":
         return (low + high) / 2, _or_one((high - low) / 2, low)
+    if scaling == "maxabs":
+        return 0.0, _or_one(max(abs(low), abs(high)), 0.0)
     return (0.0, 255.0) if scaling == "divide_255" else (0.0, 1.0)
 
 

@@ -31,7 +31,7 @@ def prefer_unscaled(ranked: Sequence[Reading], y: Array) -> list[Reading]:
         apart = measure_difference(best.answers, reading.answers, y)
         if apart > MATERIAL:
             continue
-        settled = apart <= INDISTINCT or _is_scaled_before(best.model.transform)
+        settled = apart <= INDISTINCT or is_scaled_before(best.model.transform)
         if settled or measure_lead(best.answers, reading.answers, y) < ALIKE:
             return [reading, *(r for r in ranked if r is not reading)]
     return list(ranked)
@@ -47,7 +47,7 @@ def refuse_second_scaling(ranked: Sequence[Reading]) -> None:
     plain, standard = alike.get("none"), alike.get("standard")
     if plain is None or standard is None or best.model.transform.scaling == "none":
         return
-    if _is_scaled_before(standard.model.transform):
+    if is_scaled_before(standard.model.transform):
         raise Ambiguous(
             "The columns come with centres near 0 and spreads near 1, as if they were scaled before; the model fits "
             f"the reference rows better if they are scaled once more: {best.description} (skill {best.skill:.3f}), and "
@@ -57,7 +57,7 @@ def refuse_second_scaling(ranked: Sequence[Reading]) -> None:
         )
 
 
-def _is_scaled_before(transform: Transform) -> bool:
+def is_scaled_before(transform: Transform) -> bool:
     """Whether the columns come with centres near 0 and spreads near 1, so that the transform hardly changes them.
 
     A model that was stopped early answers too carefully; spread a little wider, its columns fit the rows better.

@@ -32,6 +32,7 @@ from evermodel.registry.adoption.readings.close_readings import (
     refuse_tie,
 )
 from evermodel.registry.adoption.readings.column_functions import apply_functions, explain_functions, search_functions
+from evermodel.registry.adoption.readings.doubtful_readings import rank_by_loss, refuse_doubtful
 from evermodel.registry.adoption.readings.input_ways import list_ways
 from evermodel.registry.adoption.readings.model_reader import SAME, ModelReader
 from evermodel.registry.adoption.readings.reading import (
@@ -100,32 +101,34 @@ def infer_reading(model: Model, reference: Table, stated: Stated, *, seed: int =
     reader = ModelReader(sample, y, deployed, stated.output, settled=stated.classes)
     tried = [reading for way in _list_open_ways(model, sample, stated) for reading in reader.read(*way)]
     said = stated.transform is not None or stated.unscaled or stated.scaling is not None
-    open_functions = model.signature.network and not (said or stated.stand_in)
+    open_scaling = model.signature.network and not (said or stated.stand_in)
     if deployed is not None:
         nearest = _rank_by_parity(tried, deployed)
-        if open_functions and nearest and reader.measure_parity(nearest[0]) > SAME:
+        if open_scaling and nearest and reader.measure_parity(nearest[0]) > SAME:
             found = search_functions(nearest, sample.frame, reader.read_best, reader.is_nearer)
             nearest = nearest if found is None else (found, nearest[0])
         return Choice(nearest, len(sample))
     ranked = sorted(tried, key=lambda reading: -reading.skill)
-    if open_functions and ranked:
+    if open_scaling and ranked:
         found = search_functions(ranked, sample.frame, reader.read_best, reader.is_ahead)
         if found is not None and is_surely_better(found, ranked[0]):
             raise explain_functions(found, ranked[0])
     raws, regression = reader.raws, model.contract.task == "regression"
     if not isinstance(model.framework, LabelNaming):  # whose reading is not open: it may not know the task yet
         _refuse_blind(ranked, raws, y, len(sample), regression and stated.output is None)
-    ranked = prefer_unscaled(ranked, y)
+    if not regression and _is_guessed(model, stated):
+        _refuse_misfit(prefer_unscaled(ranked, y)[0])
+    ranked = prefer_unscaled(rank_by_loss(ranked) if open_scaling else ranked, y)
     if stated.transform is None and stated.scaling is None:
         refuse_second_scaling(ranked)
-    if not regression and _is_guessed(model, stated):
-        _refuse_misfit(ranked[0])
     distinct = drop_alike(ranked, y)
     refuse_tie(distinct, y)
     if regression and stated.output is None:
         rival = find_rival(ranked[0], raws[id(ranked[0])], y)
         if rival is not None:
             raise explain_tie(ranked[0], rival)
+    if open_scaling:
+        refuse_doubtful(ranked[0], reader)
     return Choice(distinct, len(sample))
 
 

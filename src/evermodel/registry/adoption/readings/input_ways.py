@@ -27,7 +27,7 @@ from evermodel.registry.adoption.readings.column_choices import list_column_choi
 from evermodel.registry.adoption.signatures.named_inputs import list_input_features, order_columns
 
 SCALINGS: tuple[Scaling, ...] = (
-    *("none", "standard", "standard_but_flags", "minmax", "minmax_symmetric", "robust", "divide_255"),
+    *("none", "standard", "standard_but_flags", "minmax", "minmax_symmetric", "maxabs", "robust", "divide_255"),
     *OF_ALL,
 )
 CODED: tuple[Encoding, ...] = ("code", "onehot", "onehot_drop_first")

@@ -40,7 +40,11 @@ class ModelReader:
 
     def read(self, model: Model, encoding: str) -> list[Reading]:
         """The readings of the model's outputs; none where one of them is no number."""
-        raw = model.framework.predict(model.obj, model.transform(self.sample.frame))
+        return self.read_inputs(model, encoding, model.transform(self.sample.frame))
+
+    def read_inputs(self, model: Model, encoding: str, x: Array) -> list[Reading]:
+        """The readings of the model's outputs for its inputs ``x`` (n, …), whatever its transform makes of the rows."""
+        raw = model.framework.predict(model.obj, x)
         if model.contract.outputs:
             raw = take_primary(raw, model.contract.outputs)
         _check_width(model, raw)

@@ -117,6 +117,22 @@ def measure_losses(answers: Array, y: Array) -> Array:
     return np.asarray(-np.log(np.clip(answers[np.arange(len(y)), y], LEAST_PROBABILITY, 1.0)))
 
 
+def measure_shifted_losses(reading: Reading) -> Array:
+    """(n,) squared errors, or log losses of at most log(100) of probabilities shifted to the shares in the rows."""
+    answers, y = reading.answers, reading.y
+    if answers.ndim == 1:
+        return np.asarray((answers - y) ** 2)
+    return measure_losses(shift_to_shares(np.clip(answers, LEAST_PROBABILITY, 1.0), y), y)
+
+
+def measure_saved_share(reading: Reading) -> float:
+    """The share of the trivial loss that a reading saves by its ``measure_shifted_losses``; 0 where it saves none."""
+    y, answers = reading.y, reading.answers
+    share = np.bincount(y, minlength=answers.shape[1]) / len(y) if answers.ndim > 1 else np.ones(1)
+    trivial = float(np.var(y)) if answers.ndim == 1 else float(-np.log(share[share > 0]) @ share[share > 0])
+    return max(0.0, 1.0 - float(measure_shifted_losses(reading).mean()) / (trivial or 1.0))
+
+
 def measure_overconfidence(answers: Array, y: Array) -> float:
     """How much of the trivial log loss is saved by halving the log-odds of probabilities (n, k), which are shifted to
     the shares of the classes in the rows: a model trained with weights for the classes has others, and is right.
@@ -126,14 +142,20 @@ def measure_overconfidence(answers: Array, y: Array) -> float:
     share = np.bincount(y, minlength=answers.shape[1]) / len(y)
     trivial = float(-np.log(share[share > 0]) @ share[share > 0])
     p = np.clip(answers, LEAST_PROBABILITY, 1.0)
-    return (_shifted_loss(p, y, share) - _shifted_loss(np.sqrt(p), y, share)) / (trivial or 1.0)
+    return (_shifted_loss(p, y) - _shifted_loss(np.sqrt(p), y)) / (trivial or 1.0)
 
 
-def _shifted_loss(p: Array, y: Array, share: Array) -> float:
+def shift_to_shares(p: Array, y: Array) -> Array:
+    """Probabilities (n, k) above 0, shifted by a factor a class so that their means are the shares in the rows."""
+    share = np.bincount(y, minlength=p.shape[1]) / len(y)
     for _ in range(SHIFTS):
         p = p / p.sum(axis=1, keepdims=True)
         p = p * np.where(share > 0, share / np.maximum(p.mean(axis=0), 1e-6), 1.0)
-    p = p / p.sum(axis=1, keepdims=True)
+    return np.asarray(p / p.sum(axis=1, keepdims=True))
+
+
+def _shifted_loss(p: Array, y: Array) -> float:
+    p = shift_to_shares(p, y)
     return float(-np.log(np.maximum(p[np.arange(len(y)), y], 1e-12)).mean())
 
 
@@ -152,14 +174,15 @@ def measure_difference(one: Array, other: Array, y: Array) -> float:
 
 def measure_lead(one: Array, other: Array, y: Array) -> float:
     """Standard errors by which the first answers are better, row by row; of losses, or of right answers if clearer."""
-    leads = [_paired(measure_losses(other, y) - measure_losses(one, y))]
+    leads = [measure_standard_errors(measure_losses(other, y) - measure_losses(one, y))]
     if one.ndim > 1:
         right, other_right = (a.argmax(axis=1) == y for a in (one, other))
-        leads.append(_paired(right.astype(np.float64) - other_right.astype(np.float64)))
+        leads.append(measure_standard_errors(right.astype(np.float64) - other_right.astype(np.float64)))
     return max(leads)
 
 
-def _paired(differences: Array) -> float:
+def measure_standard_errors(differences: Array) -> float:
+    """The mean of paired differences (n,) in its standard errors; infinite where all are the same and not 0."""
     spread = float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
     if spread == 0.0:
         return 0.0 if not differences.any() else float(np.sign(differences.mean()) * np.inf)
