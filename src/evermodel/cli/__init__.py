@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 import warnings
@@ -10,6 +11,10 @@ from pathlib import Path
 from evermodel.cli.app import app
 
 logger = logging.getLogger(__name__)
+
+# Imports make hundreds of thousands of objects that stay. With its usual 700, 10, 10 Python looks through them over and
+# over, a tenth of a short command's time; with these it still frees what a server or a long search leaves behind.
+OBJECTS_BETWEEN_COLLECTIONS = (50_000, 20, 20)
 
 
 def main() -> None:
@@ -22,6 +27,7 @@ def main() -> None:
     from evermodel.core.files import disk_space
     from evermodel.core.masking import make_printable, mask_secrets
 
+    gc.set_threshold(*OBJECTS_BETWEEN_COLLECTIONS)
     warnings.formatwarning = _format_warning
     try:
         with disk_space(Path.cwd(), "a file"):

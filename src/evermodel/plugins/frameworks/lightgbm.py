@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,7 @@ from evermodel.plugins.frameworks._file_contents import first_bytes
 from evermodel.plugins.frameworks._forest_for_triton import describe_forest
 from evermodel.plugins.frameworks._lightgbm import hyperparameters as tuning
 from evermodel.plugins.frameworks._lightgbm.learning_curve import Margins, listener, watches_itself
+from evermodel.plugins.frameworks._lightgbm.predictor import Predictor, load_predictor
 from evermodel.plugins.frameworks._lightgbm.read_trees import read_trees as read_trees
 from evermodel.plugins.frameworks._lightgbm.text_format import (
     MAGIC,
@@ -56,11 +58,17 @@ class Boosted:
     ``rounds`` stays what it was at adoption while trees are added or put side by side: a refit must not grow with them.
     """
 
-    booster: Any  # lightgbm.Booster
+    live: Any  # lightgbm.Booster; None while only predictions were asked for
     classes: tuple[Any, ...] | None
     rounds: int
     given: Native | None = None  # what it was read from
     parts: tuple[tuple[int, float], ...] = ()  # (rounds, share) of what was put side by side
+    predictor: Predictor | None = None  # stands in for ``live`` where that is None
+
+    @cached_property
+    def booster(self) -> Any:
+        """The ``lightgbm.Booster``, for all but predictions: the package imports scikit-learn, SciPy and pandas."""
+        return _booster(to_text(self.native)) if self.live is None else self.live
 
     @cached_property
     def native(self) -> Native:
@@ -160,8 +168,10 @@ def save(obj: Any, to: Path) -> None:
 def load(at: Path) -> Any:
     beside = json.loads((at / "model.json").read_text())
     classes = None if beside["classes"] is None else tuple(beside["classes"])
-    whole = _from_text((at / "model.txt").read_bytes(), classes, beside["rounds"])
-    return dataclasses.replace(whole, parts=tuple((int(n), float(share)) for n, share in beside.get("parts", ())))
+    text, parts = (at / "model.txt").read_bytes(), tuple((int(n), float(share)) for n, share in beside.get("parts", ()))
+    native, predictor = parse(text), None if "lightgbm" in sys.modules else load_predictor(text.decode())
+    booster = _booster(text.decode()) if predictor is None else None
+    return Boosted(booster, classes, beside["rounds"], native, parts, predictor)
 
 
 def read_signature(obj: Any) -> Signature:
@@ -182,7 +192,9 @@ def read_signature(obj: Any) -> Signature:
 def predict(obj: Any, x: Any) -> Array:
     """(n,) probabilities of class 1 or values, (n, k) probabilities; ``x`` (n, d) with categories as codes."""
     boosted = _boosted(obj)
-    _check_width(boosted.booster.num_feature(), x)
+    _check_width(boosted.head.width, x)
+    if boosted.predictor is not None:
+        return boosted.predictor.predict(np.asarray(x))
     return np.asarray(boosted.booster.predict(np.asarray(x), validate_features=False))
 
 
@@ -262,7 +274,7 @@ def limit_leaves(obj: Any, leaves: int) -> Any:
     trees = max(1, parent.rounds * parent.head.trees_per_round)
     copy = _booster(to_text(parent.native))
     copy.params = {**parent.booster.params, "num_leaves": max(2, leaves // trees)}
-    return dataclasses.replace(parent, booster=copy, given=parent.native)
+    return dataclasses.replace(parent, live=copy, given=parent.native, predictor=None)
 
 
 def get_hyperparameters(obj: Any) -> Values:
