@@ -70,6 +70,34 @@ def test_wrong_labels_in_the_whole_first_block_are_found_by_the_skill_of_the_ado
     assert evermodel.update("m", rows(1500, 4), registry=adopted).decision != "invalid"
 
 
+def block_of_two_parts(learnt: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:
+    """1,050 rows to learn from, then 450 that judge: an update takes the newest 30 % for these."""
+    return pl.concat([learnt[:1050], judged[:450]]).with_columns(when=pl.int_range(300_000, 301_500))
+
+
+def test_rows_of_a_new_kind_to_learn_from_are_not_taken_for_wrong_labels(adopted):
+    """As where new topics come: the champion cannot order such rows, and they are fewer among those that judge."""
+
+    def mix(seed: int, share: float) -> pl.DataFrame:
+        new_kind = pl.Series(np.random.default_rng(seed).random(1500) < share)
+        turned, usual = rows(1500, seed, angle=np.pi).with_columns(pl.col("b") + 100.0), rows(1500, seed + 1)
+        columns = [pl.when(new_kind).then(turned[name]).otherwise(usual[name]).alias(name) for name in usual.columns]
+        return pl.select(columns)
+
+    done = evermodel.update("m", block_of_two_parts(mix(3, 0.95), mix(5, 0.25)), registry=adopted)
+    assert done.decision == "promote", str(done)
+    told = [reason for reason in done.reasons if "rows of a new kind and not for wrong ones" in reason]
+    assert len(told) == 1 and "contradict the model" in told[0]
+
+
+def test_wrong_labels_in_the_learnt_rows_alone_are_still_suspect(adopted):
+    sound, learnt = rows(1500, 5), rows(1500, 3)
+    wrong = pl.Series(np.random.default_rng(0).random(1500) < 0.4)
+    spoilt = learnt.with_columns(y=pl.when(wrong).then(1 - pl.col("y")).otherwise("y"))
+    done = evermodel.update("m", block_of_two_parts(spoilt, sound), registry=adopted)
+    assert done.decision == "invalid" and "contradict the model" in done.reasons[0]
+
+
 def test_policies_margins_and_gates_come_from_the_command_line(adopted, tmp_path):
     file = tmp_path / "new.csv"
     rows(1500, 3, angle=0.9).write_csv(file)

@@ -234,6 +234,10 @@ def _not_cheaper(reason: Reason) -> str:
 _TEXTS: dict[str, Callable[[Reason], str]] = {
     ReasonCode.METRIC_UNDEFINED: _undefined,
     ReasonCode.ROWS_UNSCORABLE: lambda r: r.message,
+    ReasonCode.SUSPICION_REFUTED: lambda r: (
+        f"The {r.message}. They are taken for rows of a new kind and not for wrong ones: the challenger learnt from "
+        "them and is better beyond doubt on the others."
+    ),
     ReasonCode.ROWS_SUSPECT: lambda r: f"The rows are suspect: {r.message}. Look at the data before updating.",
     ReasonCode.NOT_FOR_REGRESSION: lambda r: f"The gate {r.gate!r} does not apply to regression.",
     ReasonCode.TOO_FEW_EVENTS: _too_few_events,

@@ -12,6 +12,7 @@ from evermodel.registry.update_result import ScoreTable
 
 WORST_FIRST = (Finding.INVALID, Finding.FAIL, Finding.HOLD, Finding.PASS)
 BY_NAME = ("forgetting",)  # gates that run only where a person names them
+TOLD = (ReasonCode.SUSPICION_REFUTED,)  # without numbers, and worth telling
 UNTESTED = (ReasonCode.NO_PAST_ROWS, ReasonCode.NO_SLICE_TESTED)
 
 
@@ -36,6 +37,9 @@ def describe_reasons(verdict: Verdict) -> tuple[str, ...]:
     told = [
         r
         for r in verdict.reasons
-        if r.finding is not Finding.PASS or r.comparison is not None or (r.gate in BY_NAME and r.code in UNTESTED)
+        if r.finding is not Finding.PASS
+        or r.comparison is not None
+        or r.code in TOLD
+        or (r.gate in BY_NAME and r.code in UNTESTED)
     ]
     return tuple(describe_reason(r) for r in sorted(told, key=lambda r: WORST_FIRST.index(r.finding)))

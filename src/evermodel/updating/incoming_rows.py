@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from evermodel.core.contracts.suspicious_rows import (
 )
 from evermodel.core.data.table import Table
 from evermodel.core.model.model import Model
-from evermodel.core.records.verdict import Finding, Reason, ReasonCode, Verdict
+from evermodel.core.records.verdict import Decision, Finding, Grade, JudgedRows, Reason, ReasonCode, Verdict
 from evermodel.judging.judge import combine_reasons
 
 MOST_COLUMNS = 300  # are checked; more would cost more time than they are worth
@@ -40,7 +41,19 @@ def drop_copies(new: Table, known: Table | None) -> tuple[Table, tuple[str, ...]
     )
 
 
-def find_suspicions(champion: Model, new: Table, judged: Array, known: Table | None) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class Suspicion:
+    """Why rows cannot be an update, in words.
+
+    ``of_learnt_rows``: the rows that judge are not concerned, so that they tell whether it is true: a challenger does
+    not become better on sound rows by wrong labels, and does by rows of a kind that is new to the champion.
+    """
+
+    text: str
+    of_learnt_rows: bool = False
+
+
+def find_suspicions(champion: Model, new: Table, judged: Array, known: Table | None) -> tuple[Suspicion, ...]:
     """Why these rows cannot be an update, one each: labels reversed or noisier, an input that leaks the target."""
     y, p = champion.target(new), champion.predict(new.frame)
     usable = np.isfinite(y.astype(np.float64)) & (np.isfinite(p) if p.ndim == 1 else np.isfinite(p).all(axis=1))
@@ -48,12 +61,12 @@ def find_suspicions(champion: Model, new: Table, judged: Array, known: Table | N
     if p.ndim == 2 and len(y) and y.max() >= p.shape[1]:
         return ()
     names = [c.name for c in champion.contract.columns if c.kind not in ("image", "text")][:MOST_COLUMNS]
-    problems: list[str] = []
+    problems: list[Suspicion] = []
     if not len(new.frame.filter(~usable)):
         noise = find_noisier_labels(y, p, ~judged)
-        problems += [noise] if noise else []
-    problems += [w for w in (find_turned_column(y, p, frame[n]) for n in names) if w][:3]
-    return (*problems, *_find_leaks(champion, frame, y, names, known)[:3])
+        problems += [Suspicion(noise, of_learnt_rows=True)] if noise else []
+    turned = [w for w in (find_turned_column(y, p, frame[n]) for n in names) if w][:3]
+    return (*problems, *map(Suspicion, (*turned, *_find_leaks(champion, frame, y, names, known)[:3])))
 
 
 def _find_leaks(champion: Model, frame: Any, y: Array, names: list[str], known: Table | None) -> list[str]:
@@ -76,10 +89,22 @@ def _find_leaks(champion: Model, frame: Any, y: Array, names: list[str], known: 
     return leaks
 
 
-def apply_suspicions(verdict: Verdict, suspicions: tuple[str, ...]) -> Verdict:
-    """The verdict, invalid where the rows are suspect: a gain on them says nothing."""
+def apply_suspicions(verdict: Verdict, suspicions: tuple[Suspicion, ...]) -> Verdict:
+    """The verdict, invalid where the rows are suspect: a gain on them says nothing.
+
+    What is suspect in the learnt rows alone is passed, and told, where the challenger that learnt from them is better
+    beyond doubt on the others.
+    """
     if not suspicions:
         return verdict
-    reasons = tuple(Reason("arrival", Finding.INVALID, ReasonCode.ROWS_SUSPECT, message=w) for w in suspicions)
-    invalid = combine_reasons((*reasons, *verdict.reasons))
-    return dataclasses.replace(invalid, comparisons=verdict.comparisons)
+    better = any(g.rows is JudgedRows.NEW and g.grade is Grade.BETTER for g in verdict.graded)
+    reasons = []
+    for suspicion in suspicions:
+        refuted = suspicion.of_learnt_rows and better
+        code = ReasonCode.SUSPICION_REFUTED if refuted else ReasonCode.ROWS_SUSPECT
+        finding = Finding.PASS if refuted else Finding.INVALID
+        reasons.append(Reason("arrival", finding, code, message=suspicion.text))
+    both = combine_reasons((*reasons, *verdict.reasons))
+    if both.decision is Decision.INVALID:
+        return dataclasses.replace(both, comparisons=verdict.comparisons)
+    return dataclasses.replace(verdict, reasons=both.reasons)

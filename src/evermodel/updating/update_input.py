@@ -28,7 +28,7 @@ from evermodel.registry.lookup import champion_of
 from evermodel.registry.row_memory import RowMemory, choose_retention_rows, read_memory, read_rows
 from evermodel.registry.versions import load_version
 from evermodel.updating.error_correction import undo_correction
-from evermodel.updating.incoming_rows import drop_copies, find_suspicions
+from evermodel.updating.incoming_rows import Suspicion, drop_copies, find_suspicions
 from evermodel.updating.splitting import JUDGED_SHARE, drop_known_rows, split_newest
 from evermodel.updating.unknown_values import admit_new_values, describe_unknown_values
 
@@ -54,7 +54,7 @@ class UpdateInput:
     source: str
     without_new_rows: bool = False
     remarks: tuple[str, ...] = ()  # shown before the judge's reasons
-    suspicions: tuple[str, ...] = ()  # why the new rows cannot be an update: see incoming_rows.py
+    suspicions: tuple[Suspicion, ...] = ()  # why the new rows cannot be an update: see incoming_rows.py
     retention_baseline: Model | None = None  # answers for the champion on retention rows that it was trained on
     quarantined: Table | None = None  # rows that former updates quarantined, where they are not among the new ones
     most_leaves: int = 0  # that the trees of a drop-in may have in all; 0: no bound

@@ -68,6 +68,7 @@ class ReasonCode(StrEnum):
     METRIC_UNDEFINED = "metric_undefined"
     ROWS_UNSCORABLE = "rows_unscorable"
     ROWS_SUSPECT = "rows_suspect"
+    SUSPICION_REFUTED = "suspicion_refuted"
     NOT_FOR_REGRESSION = "not_for_regression"
     TOO_FEW_EVENTS = "too_few_events"
     ENOUGH_EVENTS = "enough_events"

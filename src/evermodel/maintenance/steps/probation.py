@@ -84,9 +84,8 @@ def _compared(context: JobContext, on: Probation) -> tuple[JobContext, Probation
         except AskedWrongly:  # rows that do not fit were told of at intake
             continue
         if suspect:
-            context = context.with_note(
-                f"{len(d):,} rows do not count for the probation of {on.version}: {'; '.join(suspect)}"
-            )
+            why = "; ".join(one.text for one in suspect)
+            context = context.with_note(f"{len(d):,} rows do not count for the probation of {on.version}: {why}")
             continue
         on = _bet(on, d, wrong, y, p, q)
     return context, on
