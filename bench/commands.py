@@ -32,7 +32,7 @@ MODELS = {"lightgbm": "model.txt", "sklearn": "model.skops", "xgboost": "model.u
 COMMANDS = ("adopt", "predict", "evaluate", "watch", "check", "report", "update")
 OWN = {"sklearn": {"sklearn"}, "lightgbm": {"lightgbm"}, "xgboost": {"xgboost"}, "keras": {"keras", "tensorflow"}}
 HEAVY = {"torch", "tensorflow", "keras", "sklearn", "lightgbm", "xgboost", "catboost", "transformers", "jax", "optuna"}
-VERDICTS = (0, 1, 2, 10, 11, 12, 20)  # exit codes: 1 and 2 are the alarm levels of check
+VERDICTS = {"check": (0, 1, 2), "watch": (0, 20), "update": (0, 10, 11, 12)}  # exit codes that are no failure
 BARS = {"predict": 1.15, "update": 2.3}  # times the processor time of the plain script
 WATCH_SECONDS = 8.0  # processor time, a million rows
 COLUMNS = [f"f{i:02d}" for i in range(20)]
@@ -151,8 +151,8 @@ def list_words(command: str, folder: Path, framework: str) -> list[str]:
     }[command]
 
 
-def run(words: list[str], *flags: str, quiet: bool = True) -> tuple[Cost, str]:
-    """Runs Python with the words; its standard error beside what it took. Some exit codes are verdicts."""
+def run(words: list[str], *flags: str, verdicts: tuple[int, ...] = (0,)) -> tuple[Cost, str]:
+    """Runs Python with the words; its standard error beside what it took. ``verdicts`` are exit codes of success."""
     env = {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     env["PYTHONPYCACHEPREFIX"] = str(FOLDER / "compiled")
@@ -167,13 +167,14 @@ def run(words: list[str], *flags: str, quiet: bool = True) -> tuple[Cost, str]:
         text = said.read().decode(errors="replace")
     code = os.waitstatus_to_exitcode(status)
     process.returncode = code  # it was waited for here
-    if code not in VERDICTS or "Traceback" in text or "Usage:" in text:
+    if code not in verdicts or "Traceback" in text or "Usage:" in text:
         raise RuntimeError(f"{' '.join(words)[:300]} ended with {code}: {text[-1500:]}")
     return Cost(took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024), text
 
 
 def run_ours(words: list[str], registry: Path, *flags: str) -> tuple[Cost, str]:
-    return run(["-c", "from evermodel.cli import main; main()", *words, "--registry", str(registry)], *flags)
+    whole = ["-c", "from evermodel.cli import main; main()", *words, "--registry", str(registry)]
+    return run(whole, *flags, verdicts=VERDICTS.get(words[0], (0,)))
 
 
 def take_turn(folder: Path, framework: str) -> dict[str, tuple[Cost, Cost | None]]:

@@ -15,6 +15,7 @@ import pytest
 import evermodel
 from evermodel.core.errors import BadModel
 from evermodel.plugins.frameworks._lightgbm import predictor
+from evermodel.plugins.frameworks._native_library import open_library
 from evermodel.plugins.frameworks.lightgbm import Boosted, count_trees, predict
 
 lightgbm = pytest.importorskip("lightgbm")
@@ -37,7 +38,7 @@ def train(objective):
 
 
 def read(text):
-    return predictor.Predictor(predictor._load_library(), text)
+    return predictor.load_predictor(text)
 
 
 @pytest.mark.parametrize("objective", LABELS)
@@ -82,18 +83,13 @@ def predictor_model(text):
     return Boosted(None, None, 20, given, predictor=read(text))
 
 
-def test_a_library_that_is_elsewhere_is_found_by_the_package(monkeypatch):
-    predictor._load_library.cache_clear()
-    monkeypatch.setattr(predictor, "FILES", {sys.platform: "not here"})
-    try:
-        assert predictor._load_library() is None
-    finally:
-        predictor._load_library.cache_clear()
+def test_a_library_that_is_elsewhere_is_left_to_the_package():
+    assert open_library("lightgbm", "not here", "LGBM_RegisterLogCallback") is None
+    assert open_library("no_such_package", "lib_lightgbm", "LGBM_RegisterLogCallback") is None
 
 
 SCRIPT = """
 import json, sys, evermodel
-from evermodel.plugins.frameworks._lightgbm import predictor
 registry, rows, out = sys.argv[1:]
 evermodel.predict_file("m", rows, to=out, registry=registry)
 evermodel.evaluate("m", rows, registry=registry)

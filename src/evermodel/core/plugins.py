@@ -52,7 +52,7 @@ class ModuleKind(Generic[M]):
 
     def names(self) -> tuple[str, ...]:
         """The names of all plugins of this kind, ours and those of other packages, sorted. Imports none of them."""
-        return tuple(sorted({*_own_names(self.package), *_entry_points(self.name)}))
+        return tuple(sorted({*_own_names(self.package), *_entry_points().get(self.name, {})}))
 
     def load_module(self, name: str) -> M:
         """The module of the plugin ``name``. Raises NotFound, listing the names there are, or BrokenPlugin."""
@@ -141,10 +141,13 @@ def _own_names(package: str) -> tuple[str, ...]:
 
 
 @cache
-def _entry_points(kind: str) -> dict[str, list[importlib.metadata.EntryPoint]]:
-    found: dict[str, list[importlib.metadata.EntryPoint]] = {}
-    for point in importlib.metadata.entry_points(group=f"evermodel.{kind}"):
-        found.setdefault(point.name, []).append(point)
+def _entry_points() -> dict[str, dict[str, list[importlib.metadata.EntryPoint]]]:
+    """kind -> name -> the entry points of other packages; found in one pass over all that is installed."""
+    found: dict[str, dict[str, list[importlib.metadata.EntryPoint]]] = {}
+    points = importlib.metadata.entry_points()
+    for group in [g for g in points.groups if g.startswith("evermodel.")]:
+        for point in points.select(group=group):
+            found.setdefault(group.removeprefix("evermodel."), {}).setdefault(point.name, []).append(point)
     return found
 
 
@@ -158,7 +161,7 @@ def _load(kind: str, package: str, name: str) -> ModuleType | BrokenPlugin:
 
 
 def _import(kind: str, package: str, name: str) -> ModuleType:
-    outside = _entry_points(kind).get(name, [])
+    outside = _entry_points().get(kind, {}).get(name, [])
     if not outside:
         return importlib.import_module(f"{package}.{name}")
     own = ["evermodel"] if name in _own_names(package) else []
@@ -190,5 +193,5 @@ def _distribution(point: importlib.metadata.EntryPoint) -> str:
 
 
 def _origin(kind: str, name: str) -> str:
-    outside = _entry_points(kind).get(name, [])
+    outside = _entry_points().get(kind, {}).get(name, [])
     return f" (from the package {_distribution(outside[0])!r})" if outside else ""

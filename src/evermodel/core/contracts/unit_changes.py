@@ -69,7 +69,7 @@ _POWERS = tuple(
 
 def compute_quantiles(values: pl.Series) -> Array | None:
     """(5,) quantiles of the finite values; None where they are too few."""
-    finite = values.filter(values.is_finite())
+    finite = values.filter(values.is_finite()).rechunk()  # of several chunks polars copies the whole for each quantile
     if len(finite) < LEAST_ROWS:
         return None
     return np.array([finite.quantile(s, "linear") for s in SHARES], dtype=np.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ from evermodel.plugins.frameworks._file_contents import first_bytes
 from evermodel.plugins.frameworks._forest_for_triton import describe_forest
 from evermodel.plugins.frameworks._pickles import is_pickle, load_trusted_pickle, recognize_pickle
 from evermodel.plugins.frameworks._xgboost import hyperparameters as tuning
-from evermodel.plugins.frameworks._xgboost import native_calls
-from evermodel.plugins.frameworks._xgboost.booster import Boosted
+from evermodel.plugins.frameworks._xgboost.booster import EXTRA as EXTRA
+from evermodel.plugins.frameworks._xgboost.booster import Boosted, library, load_booster
 from evermodel.plugins.frameworks._xgboost.document import (
     Document,
     combine_documents,
@@ -41,16 +42,14 @@ from evermodel.plugins.frameworks._xgboost.learning_curve import listener
 from evermodel.plugins.frameworks._xgboost.native_calls import (
     call_library,
     document_of,
-    library,
-    load_booster,
     with_tables,
     without_tables,
 )
+from evermodel.plugins.frameworks._xgboost.native_predictor import load_predictor
 from evermodel.plugins.frameworks._xgboost.training_parameters import ADAPTIVE, parameters, recipe_of, task_of
 from evermodel.plugins.frameworks._xgboost.tree import leaves_of
 from evermodel.plugins.frameworks._xgboost.ubjson import is_ubjson
 
-EXTRA = native_calls.EXTRA
 SUFFIXES = (".ubj", ".json")
 PLAIN = ("binary:logistic", "multi:softprob", "multi:softmax", "reg:squarederror")  # a margin, its sigmoid or softmax
 FURTHER = 0.2  # share of the rounds that going on adds
@@ -136,12 +135,16 @@ def load(at: Path) -> Any:
     beside["tables"] = tuple(map(tuple, beside["tables"]))
     beside["parts"] = tuple((int(rounds), float(share)) for rounds, share in beside.get("parts", ()))
     beside["classes"] = None if beside["classes"] is None else tuple(beside["classes"])
-    return Boosted(load_booster((at / "model.ubj").read_bytes()), **beside)
+    raw = (at / "model.ubj").read_bytes()
+    predictor = None if "xgboost" in sys.modules else load_predictor(raw)
+    if predictor is not None:
+        return Boosted(None, **beside, raw=raw, predictor=predictor)
+    return Boosted(load_booster(raw), **beside)
 
 
 def read_signature(obj: Any) -> Signature:
     boosted = _boosted(obj)
-    task, names = task_of(boosted.recipe["objective"]), boosted.booster.feature_names
+    task, names = task_of(boosted.recipe["objective"]), boosted.feature_names
     return Signature(
         shape=(boosted.width,),
         names=tuple(names) if names else None,
@@ -156,10 +159,13 @@ def read_signature(obj: Any) -> Signature:
 def predict(obj: Any, x: Any) -> Array:
     """(n,) probabilities of class 1 or values, (n, k) probabilities; ``x`` (n, d) with categories as codes."""
     boosted = _boosted(obj)
-    rows, objective = _rows(boosted, x), boosted.recipe["objective"]
-    if objective == "multi:softmax":  # would give labels
-        return softmax(np.asarray(boosted.booster.predict(rows, output_margin=True), np.float64))
-    return np.asarray(boosted.booster.predict(rows))
+    margins = boosted.recipe["objective"] == "multi:softmax"  # would give labels
+    if boosted.predictor is not None:
+        _check_width(boosted, np.asarray(x))
+        found = boosted.predictor.predict(np.asarray(x), margins=margins)
+    else:
+        found = np.asarray(boosted.booster.predict(_rows(boosted, x), output_margin=margins))
+    return softmax(found.astype(np.float64)) if margins else found
 
 
 def fit(obj: Any, x: Any, y: Array, training: Training, *, from_scratch: bool) -> Any:
@@ -302,8 +308,8 @@ def _rows(
     """XGBoost's own table; columns named and typed as the booster has them."""
     x, booster, options = np.asarray(x), parent.booster, training or Training()
     same = x.ndim == 2 and x.shape[1] == parent.width
-    if not same and not (from_scratch and x.ndim == 2):
-        raise BadData(f"The booster expects rows of {parent.width} columns. Got an array of shape {x.shape}.")
+    if not (from_scratch and x.ndim == 2):
+        _check_width(parent, x)
     names, types = (booster.feature_names, booster.feature_types) if same else (None, None)
     if from_scratch:
         own = [i for i, kind in enumerate(types or ()) if kind == "c"]
@@ -312,6 +318,11 @@ def _rows(
             types = ["c" if i in categorical else "q" for i in range(x.shape[1])]
     names_and_types = {"weight": None if y is None else options.weight, "feature_names": names, "feature_types": types}
     return call_library(lambda: library().DMatrix(x, y, **names_and_types, enable_categorical=True))
+
+
+def _check_width(parent: Boosted, x: Array) -> None:
+    if x.ndim != 2 or x.shape[1] != parent.width:
+        raise BadData(f"The booster expects rows of {parent.width} columns. Got an array of shape {x.shape}.")
 
 
 def _watched(rows: Any, training: Training) -> Any:

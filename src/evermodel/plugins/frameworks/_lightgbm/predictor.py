@@ -1,28 +1,20 @@
-"""Predictions from LightGBM's own library, without its Python package, which imports scikit-learn, SciPy and pandas.
+"""Predictions from LightGBM's own library, without its Python package.
 
-Most commands only predict, and these imports take ten times as long as ten thousand predictions. The calls are those of
-the package's ``Booster`` (the documented C interface, https://lightgbm.readthedocs.io/en/stable/C-API.html), and so are
-the numbers.
+The calls are those of the package's ``Booster`` (the documented C interface,
+https://lightgbm.readthedocs.io/en/stable/C-API.html), and so are the numbers.
 """
 
 from __future__ import annotations
 
 import ctypes
-import importlib.util
-import logging
-import sys
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from evermodel.core.arrays import Array
 from evermodel.core.errors import BadModel
+from evermodel.plugins.frameworks._native_library import open_library
 
-logger = logging.getLogger(__name__)
-
-FILES = {"win32": "lib_lightgbm.dll", "darwin": "lib_lightgbm.dylib"}  # elsewhere lib_lightgbm.so
 FLOAT32, FLOAT64 = 0, 1
 NORMAL, FROM_FIRST, ALL_TREES = 0, 0, -1
 
@@ -80,36 +72,10 @@ class Predictor:
 
 def load_predictor(text: str) -> Predictor | None:
     """The booster of a model file; None where LightGBM's library is not to be found."""
-    library = _load_library()
+    library = open_library("lightgbm", "lib_lightgbm", "LGBM_RegisterLogCallback")
     return None if library is None else Predictor(library, text)
 
 
-@cache
-def _load_library() -> ctypes.CDLL | None:
-    """The library, once for a process."""
-    spec = importlib.util.find_spec("lightgbm")  # imports nothing
-    folder = Path(spec.origin).parent if spec is not None and spec.origin else None
-    file = None if folder is None else folder / "lib" / FILES.get(sys.platform, "lib_lightgbm.so")
-    if file is None or not file.is_file():
-        return None
-    try:
-        library = ctypes.CDLL(str(file))
-    except OSError as error:  # the package may know more places
-        logger.debug("LightGBM's library is used through its package: %s.", error)
-        return None
-    library.LGBM_GetLastError.restype = ctypes.c_char_p
-    library.LGBM_RegisterLogCallback(LISTENER)
-    return library
-
-
-def _log(message: bytes) -> None:
-    """LightGBM prints its messages to standard output unless they are taken from it."""
-    if text := message.decode(errors="replace").strip():
-        logger.debug("%s", text)
-
-
-LISTENER = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(_log)  # kept: the library calls it as long as it is there
-
-
 def _last_error(library: ctypes.CDLL) -> str:
+    library.LGBM_GetLastError.restype = ctypes.c_char_p
     return bytes(library.LGBM_GetLastError()).decode(errors="replace")

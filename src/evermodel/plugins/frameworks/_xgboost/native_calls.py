@@ -6,11 +6,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from evermodel.core.errors import BadData, BadModel, MissingExtra
-from evermodel.plugins.frameworks._xgboost.booster import Boosted
+from evermodel.core.errors import BadData
+from evermodel.plugins.frameworks._xgboost.booster import Boosted, first_line, library, load_booster
 from evermodel.plugins.frameworks._xgboost.document import Document, parse, trees_of
-
-EXTRA = "boost"
 
 
 def document_of(booster: Any) -> Document:
@@ -35,28 +33,8 @@ def with_tables(booster: Any, parent: Boosted) -> Any:
     return load_booster(json.dumps(document).encode())
 
 
-def load_booster(raw: bytes) -> Any:
-    xgboost = library()
-    try:
-        return xgboost.Booster(model_file=bytearray(raw))
-    except (xgboost.core.XGBoostError, ValueError) as error:
-        raise BadModel(f"XGBoost cannot read the model ({_first_line(error)}).") from None
-
-
 def call_library(work: Callable[[], Any]) -> Any:
     try:
         return work()
     except library().core.XGBoostError as error:
-        raise BadData(f"XGBoost cannot use these rows ({_first_line(error)}).") from None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n", 1)[0][:300]
-
-
-def library() -> Any:
-    try:
-        import xgboost
-    except ImportError:
-        raise MissingExtra.for_package("xgboost", EXTRA, "An XGBoost model") from None
-    return xgboost
+        raise BadData(f"XGBoost cannot use these rows ({first_line(error)}).") from None
