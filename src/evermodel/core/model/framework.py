@@ -57,6 +57,7 @@ class OutputHead:
     task: Task
     output: Literal["probability", "logit", "value"]
     unbounded: bool = True  # of a regression: it can be any number
+    classes: tuple[Any, ...] = ()  # labels, in the order of its numbers, where the object says them
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,12 @@ def select_head(needs: Signature, outputs: Sequence[NamedOutput]) -> Signature:
     """The signature as of a model that gives the judged answer alone."""
     head = needs.heads[outputs.index(find_primary(outputs))]
     return dataclasses.replace(
-        needs, task=head.task, outputs=head.width, output=head.output, unbounded=head.unbounded, classes=None
+        needs,
+        task=head.task,
+        outputs=head.width,
+        output=head.output,
+        unbounded=head.unbounded,
+        classes=head.classes or None,
     )
 
 

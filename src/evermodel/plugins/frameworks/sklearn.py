@@ -40,6 +40,12 @@ from evermodel.plugins.frameworks._sklearn.native_rows import (
 )
 from evermodel.plugins.frameworks._sklearn.preprocessing_features import takes_texts as takes_texts
 from evermodel.plugins.frameworks._sklearn.preprocessing_features import translate_preprocessing
+from evermodel.plugins.frameworks._sklearn.several_targets import (
+    check_heads,
+    decode_targets,
+    join_answers,
+    list_heads,
+)
 from evermodel.plugins.frameworks._sklearn.skops_files import (
     check_storable,
     find_user_code,
@@ -223,7 +229,7 @@ def _ask(obj: Any, x: Any, *, probabilities: bool) -> Array:
             f"This {type(obj).__name__} cannot answer the rows: {' '.join(str(error).split())[:300]}",
             "Check that its columns hold what it was fitted on.",
         ) from error
-    return np.asarray(found)
+    return join_answers(found)
 
 
 def fit(obj: Any, x: Any, y: Array, training: Training, *, from_scratch: bool) -> Any:
@@ -231,9 +237,16 @@ def fit(obj: Any, x: Any, y: Array, training: Training, *, from_scratch: bool) -
 
     Raises BadSetting where going on is asked of an estimator that cannot.
     """
-    labels = np.asarray(training.classes)[y] if training.classes else y
+    heads, labels = list_heads(obj), np.asarray(y)
+    if heads:
+        labels = decode_targets(heads, y)
+    elif training.classes:
+        labels = np.asarray(training.classes)[y]
     began = time.monotonic()
     model = (fit_anew if from_scratch else go_on)(obj, x, labels, training)
+    if heads:
+        check_heads(heads, model)
+        labels = y
     training.on_epoch(epoch_of(partial(predict, model), model, x, labels, training, time.monotonic() - began))
     return model
 

@@ -31,6 +31,8 @@ def main(file: str, rows: str, to: str, code: str = "") -> None:
         if not hasattr(x, "to_numpy"):
             raise
         answers = call(x.to_numpy())
+    if isinstance(answers, list):  # probabilities of several targets
+        answers = np.hstack(answers)
     np.save(to, answers)
     inputs = [x.shape[1] if hasattr(x, "shape") else 1]
     sys.stdout.write(json.dumps({"inputs": inputs, "outputs": list(np.shape(answers)[1:])}))

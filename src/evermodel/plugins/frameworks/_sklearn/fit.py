@@ -76,6 +76,10 @@ def go_on(obj: Any, x: Any, labels: Array, training: Training) -> Any:
     inner = inner if hasattr(inner, "shape") and not hasattr(inner, "iloc") else np.asarray(inner)
     order = np.random.default_rng(training.seed)
     size = training.batch_size or 64
+    if labels.ndim > 1 and hasattr(last, "classes_"):
+        raise BadSetting(
+            f"A {type(last).__name__} of several targets cannot go on training.", "Use the strategy 'refit'."
+        )
     known = {"classes": last.classes_} if hasattr(last, "classes_") else {}
     if known and not np.isin(labels, last.classes_).all():
         name = type(last).__name__

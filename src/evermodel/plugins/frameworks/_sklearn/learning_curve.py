@@ -11,6 +11,7 @@ import polars as pl
 from evermodel.core.arrays import Array
 from evermodel.core.model.training import Training
 from evermodel.core.records.learning_curve import Epoch
+from evermodel.plugins.frameworks._sklearn.several_targets import list_heads, measure_answers
 
 MOST = 5_000  # training rows that tell the loss
 
@@ -29,7 +30,7 @@ def epoch_of(
             else np.concatenate([rows_to_score, watched])
         )
         their_labels = np.concatenate(
-            [their_labels, np.asarray(training.classes)[codes] if training.classes else codes]
+            [their_labels, np.asarray(training.classes)[codes] if training.classes and codes.ndim == 1 else codes]
         )
     answers = answer(rows_to_score)
     n = len(rows)
@@ -40,6 +41,8 @@ def epoch_of(
 
 
 def _loss_and_score(model: Any, p: Array, labels: Array) -> tuple[float, float]:
+    if labels.ndim > 1:  # codes, or numbers, of several targets
+        return measure_answers(list_heads(model), p, labels)
     if not hasattr(model, "classes_"):
         error = float(np.mean((p - labels) ** 2))
         return error, 1.0 - error / (float(np.var(labels)) or 1.0)

@@ -11,18 +11,18 @@ from evermodel.core.errors import BadModel
 from evermodel.core.model.framework import InputColumn, Signature
 from evermodel.plugins.frameworks._sklearn.fitted_columns import find_columns, last_step
 from evermodel.plugins.frameworks._sklearn.own_steps import find_own_start
-
-ONE_OUTPUT = "A model of several outputs cannot be adopted; train and adopt one model for each output."
+from evermodel.plugins.frameworks._sklearn.several_targets import list_heads
 
 
 def read_signature(obj: Any) -> Signature:
-    """Raises BadModel for an estimator of several outputs, without probabilities, or that predicts no target."""
+    """Raises BadModel for an estimator without probabilities, or that predicts no target."""
     names = getattr(obj, "feature_names_in_", None)
     width = getattr(obj, "n_features_in_", None)
     classes = getattr(obj, "classes_", None)
-    _check_outputs(obj, classes)
+    _check_predicts(obj)
+    heads = list_heads(obj)
     task: Task = "regression"
-    if classes is not None:
+    if classes is not None and not heads:
         classes = tuple(np.asarray(classes).tolist())
         task = "binary" if len(classes) == 2 else "multiclass"
         if not hasattr(obj, "predict_proba"):
@@ -42,11 +42,12 @@ def read_signature(obj: Any) -> Signature:
             for at, column in columns.items()
             if as_frame
         },
-        task=task,
-        classes=classes,
-        outputs=1 if classes is None else len(classes),
+        heads=heads,
+        task=None if heads else task,
+        classes=None if heads else classes,
+        outputs=None if heads else 1 if classes is None else len(classes),
         threshold=_find_threshold(obj),
-        output="value" if classes is None else "probability",
+        output=None if heads else "value" if classes is None else "probability",
         network=False,
         learns_categories=as_frame,
     )
@@ -81,20 +82,12 @@ def _find_threshold(obj: Any) -> float:
     return float(last.threshold)
 
 
-def _check_outputs(obj: Any, classes: Any) -> None:
+def _check_predicts(obj: Any) -> None:
     from sklearn.base import is_classifier, is_regressor
 
-    last = last_step(obj)
-    kind = type(last).__name__
-    if isinstance(classes, list) and len(classes) and np.ndim(classes[0]) > 0:
-        raise BadModel(f"A {kind} of {len(classes)} targets gives {len(classes)} answers of their own.", ONE_OUTPUT)
-    if getattr(obj, "multilabel_", False) or kind in ("MultiOutputClassifier", "ClassifierChain"):
-        raise BadModel(f"A {kind} of several labels gives several answers of their own.", ONE_OUTPUT)
-    outputs = getattr(last, "n_outputs_", 1)
-    if classes is None and isinstance(outputs, (int, np.integer)) and outputs > 1:
-        raise BadModel(f"A {kind} of {outputs} targets gives {outputs} numbers a row.", ONE_OUTPUT)
     if not is_classifier(obj) and not is_regressor(obj):
         raise BadModel(
-            f"A {kind} is neither a classifier nor a regressor: there is no target that it predicts.",
+            f"A {type(last_step(obj)).__name__} is neither a classifier nor a regressor: there is no target that it "
+            "predicts.",
             "Only models of a label or a number can be kept good by labelled rows.",
         )

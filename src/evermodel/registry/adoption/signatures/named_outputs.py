@@ -9,7 +9,7 @@ import polars as pl
 
 from evermodel.core.data.column_names import match_names
 from evermodel.core.data.table import Table
-from evermodel.core.data.target_column import class_text, learn_target
+from evermodel.core.data.target_column import class_text, fold_label, learn_target
 from evermodel.core.data.values import FALSE, TRUE
 from evermodel.core.errors import Ambiguous, BadModel, BadSetting, NotFound
 from evermodel.core.model.framework import OutputHead, Signature
@@ -159,6 +159,8 @@ def _settle_classes(head: OutputHead, column: str, frame: pl.LazyFrame, given: S
         return ()
     count = max(head.width, 2)
     stated = given.outputs[head.name].classes if head.name in given.outputs else ()
+    if head.classes:
+        return _match_labels(head, column, frame, stated)
     if stated:
         if len(stated) != count:
             raise BadSetting(f"The output {head.name!r} has {count} classes; the signature file names {len(stated)}.")
@@ -180,6 +182,20 @@ def _settle_classes(head: OutputHead, column: str, frame: pl.LazyFrame, given: S
         f"The order of the classes of {column!r} is not known: {', '.join(labels[:9])}.",
         f"Give a signature file with [outputs.{head.name}], target and classes in the order of the output.",
     )
+
+
+def _match_labels(head: OutputHead, column: str, frame: pl.LazyFrame, stated: tuple[str, ...]) -> tuple[str, ...]:
+    """The labels that the file says. Raises BadSetting where the signature file or the target holds others."""
+    own = tuple(class_text(label) for label in head.classes)
+    there = stated or [class_text(label) for label in learn_target(frame, column, head.task)[1]]
+    unknown = [label for label in there if fold_label(label) not in set(map(fold_label, own))]
+    if unknown or (stated and stated != own):
+        raise BadSetting(
+            f"The model's answer {head.name!r} has the classes {', '.join(own[:9])}; its target {column!r} holds "
+            f"{', '.join(map(str, (unknown or list(there))[:5]))}.",
+            "Name the target columns in the order of the model's outputs.",
+        )
+    return own
 
 
 def describe_others(scores: Mapping[str, tuple[str, float]], rows: str) -> tuple[str, ...]:
