@@ -21,6 +21,7 @@ from evermodel.core.data.values import (
 )
 
 LOOK = 5_000  # rows that rule out most types before all rows are read
+FEW = 100  # rows that are looked at before these
 LONGEST = 10_000  # bytes of a value that may be a number or a moment; patterns take a second for a million
 
 
@@ -33,6 +34,7 @@ def _truth(c: pl.Expr) -> pl.Expr:
     return pl.when(low == "true").then(True).when(low == "false").then(False).otherwise(None)
 
 
+_CHEAP = ("whole", "number")  # what they read, the others read alike
 # In the order in which they are tried; the first that reads every value is the column's type.
 _TYPES: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     "whole": _whole,
@@ -63,11 +65,13 @@ def infer_types(frame: pl.LazyFrame, decimal: str = "") -> pl.LazyFrame:
         return frame
     longest = collect(frame.head(LOOK).select(pl.col(texts).str.len_bytes().max())).row(0, named=True)
     texts = [name for name in texts if (longest[name] or 0) <= LONGEST]
-    looked = _settle(frame.head(LOOK), {n: tuple(_TYPES) for n in texts}, start=True).kinds
-    candidates = {n: _choose_cheap(kinds) for n, kinds in looked.items() if kinds}
-    settled = _settle(frame, candidates) if candidates else _Settled({}, frozenset())
-    missed = {n: looked[n] for n, kinds in settled.kinds.items() if not kinds and candidates[n] != looked[n]}
-    more = _settle(frame, missed) if missed else _Settled({}, frozenset())
+    first = frame.head(LOOK)
+    cheap = {n: kinds for n, kinds in _settle(first, dict.fromkeys(texts, _CHEAP), start=True).kinds.items() if kinds}
+    looked = _look_for_all(first, [n for n in texts if n not in cheap])
+    candidates = {**cheap, **looked}
+    settled = _settle(frame, candidates)
+    missed = _look_for_all(first, [n for n in cheap if not settled.kinds[n]])
+    more = _settle(frame, missed)
     kinds = settled.kinds | more.kinds
     proven = settled.with_comma | more.with_comma
     comma = decimal == "," or (bool(proven) and decimal != ".")
@@ -125,9 +129,12 @@ class _Settled:
     with_comma: frozenset[str]
 
 
-def _choose_cheap(kinds: tuple[str, ...]) -> tuple[str, ...]:
-    """The cheap types alone where one of them is still possible: what they read, the others read alike."""
-    return tuple(k for k in kinds if k in ("whole", "number")) or kinds
+def _look_for_all(first: pl.LazyFrame, names: list[str]) -> dict[str, tuple[str, ...]]:
+    """The types that read all first values of each column; columns that none reads are left out."""
+    left = dict.fromkeys(names, tuple(_TYPES))
+    for rows in (first.head(FEW), first):  # a few rule out nearly all, and moments take long to read
+        left = {n: kinds for n, kinds in _settle(rows, left, start=True).kinds.items() if kinds}
+    return left
 
 
 def _settle(frame: pl.LazyFrame, candidates: dict[str, tuple[str, ...]], *, start: bool = False) -> _Settled:
@@ -135,6 +142,8 @@ def _settle(frame: pl.LazyFrame, candidates: dict[str, tuple[str, ...]], *, star
 
     ``start``: these are the first rows alone, and a column of nothing may still become anything.
     """
+    if not candidates:
+        return _Settled({}, frozenset())
     exprs: list[pl.Expr] = []
     for i, (name, kinds) in enumerate(candidates.items()):
         c = pl.col(name)
