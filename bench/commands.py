@@ -3,6 +3,7 @@
     $ PYTHONPATH=src python bench/commands.py --rows 10000 1000000 --frameworks lightgbm sklearn xgboost [--rounds 3]
 
 Each command and its script are processes of their own, one after the other in turns; ratios are of the same turn.
+The rows are drawn in processes of their own, since a child's peak of memory counts its parent's at the start.
 Both find their modules compiled, as after ``pip install``: a turn at the fewest rows that is not counted compiles them.
 ``watch`` takes windows of 1,000 rows of 22 columns. At last each command is run once more at the fewest rows to see
 which frameworks it imports.
@@ -22,9 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import peers
-import polars as pl
 
 FOLDER = peers.OUT / "commands"
 SOURCE = Path(__file__).parents[1] / "src"
@@ -87,6 +86,19 @@ for at in range(0, frame.height, 1000):
 """
 
 
+DRAW = """
+r = np.random.default_rng({rows})
+for at in (reference, new):
+    x = r.normal(size=({rows}, 20)).round(4)
+    y = (x[:, 0] + 0.5 * x[:, 1] * x[:, 2] - 0.3 * x[:, 6] + r.logistic(size={rows}) > 0).astype(int)
+    pl.DataFrame(dict(zip(NAMES, x.T)) | dict(y=y)).write_parquet(at)
+"""
+JOIN = """
+p = pl.read_parquet(model_file).select("prediction", "p_1").with_columns(p_0=1 - pl.col("p_1"))
+pl.read_parquet(new).hstack(p).write_parquet(out)
+"""
+
+
 @dataclass(frozen=True)
 class Cost:
     """What one process took."""
@@ -122,18 +134,13 @@ def make(rows: int, framework: str) -> Path:
     if (folder / "predicted.parquet").exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    r = np.random.default_rng(rows)
-    for name in ("reference", "new"):
-        x = r.normal(size=(rows, 20)).round(4)
-        y = (x[:, 0] + 0.5 * x[:, 1] * x[:, 2] - 0.3 * x[:, 6] + r.logistic(size=rows) > 0).astype(int)
-        pl.DataFrame(dict(zip(COLUMNS, x.T, strict=True)) | {"y": y}).write_parquet(folder / f"{name}.parquet")
     model, out = folder / MODELS[framework], folder / "predicted.parquet"
     fitted = "both = pl.read_parquet(reference)\nx, y = x_of(both), both['y'].to_numpy()\n"
     words = [str(folder / "reference.parquet"), str(folder / "new.parquet")]
+    run(["-c", READ + DRAW.format(rows=rows), "", *words, ""])
     run(["-c", READ + fitted + FIT[framework], str(model), *words, str(model)])
     run(["-c", plain_script("predict", framework), str(model), *words, str(folder / "p.parquet")])
-    new, predicted = pl.read_parquet(folder / "new.parquet"), pl.read_parquet(folder / "p.parquet")
-    new.hstack(predicted.select("prediction", "p_1")).with_columns(p_0=1 - pl.col("p_1")).write_parquet(out)
+    run(["-c", READ + JOIN, str(folder / "p.parquet"), *words, str(out)])
     return folder
 
 

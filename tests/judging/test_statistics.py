@@ -134,10 +134,8 @@ def test_delong_agrees_with_the_bootstrap(grouped):
     groups = np.arange(n) // 6 if grouped else None
     rows = scored(1, n, groups=groups)
     codes, g = paired_bootstrap.encode_groups(groups, n)
-    auc = METRICS.load("auc")
-    drawn = paired_bootstrap.resample_rows(
-        lambda w: (auc(rows.y, rows.champion, weight=w), auc(rows.y, rows.challenger, weight=w)), codes, g, 600, 0
-    )
+    both = rows.champion, rows.challenger
+    drawn = paired_bootstrap.resample_rows(METRICS.load_module("auc"), rows.y, both, codes, g, 600, 0)
     assert compare_predictions("auc", rows).standard_error == pytest.approx(drawn.std(), rel=0.12)
 
 

@@ -31,6 +31,23 @@ def test_all_resamples_at_once_are_each_by_itself(metric, digits):
         assert np.allclose(plugin.score_resamples(y, p, weights), one_by_one, rtol=0.0, atol=1e-12, equal_nan=True)
 
 
+@pytest.mark.parametrize("n", [40, 1000, 30_000])  # all at once, some at once, few at once
+@pytest.mark.parametrize("slope", [0.0, 0.1])
+@pytest.mark.parametrize("metric", AT_ONCE)
+def test_two_models_are_compared_on_the_same_resamples(metric, slope, n, monkeypatch):
+    plugin, codes = METRICS.load_module(metric), np.arange(n) % 20
+    y, champion = draw_window(0, n)
+    both = champion, draw_window(1, n)[1]
+    drawn = paired_bootstrap.resample_rows(plugin, y, both, codes, 20, 25, 3, slope)
+    weights = np.concatenate(list(paired_bootstrap.draw_counts(20, 25, 3)))[:, codes].astype(np.float64)
+    score = getattr(plugin, metric)
+    values = np.array([[score(y, p, weight=row) for p in both] for row in weights])
+    assert drawn == pytest.approx(values[:, 1] - (1.0 + slope) * values[:, 0], abs=1e-12)
+    monkeypatch.delattr(plugin, "score_resamples")  # as a metric of another package
+    alone = paired_bootstrap.resample_rows(plugin, y, both, codes, 20, 25, 3, slope)
+    assert drawn == pytest.approx(alone, abs=1e-12)
+
+
 def draw_window(seed, n, classes=2):
     """Labels and float32 probabilities, as a window's rows hold them."""
     random = np.random.default_rng(seed)

@@ -85,7 +85,7 @@ def compare_with_metric(
     elif isinstance(plugin, Influential):
         interval = _compare_delong(plugin, rows, difference, confidence)
     else:
-        interval = _compare_bootstrap(plugin, score, rows, difference, confidence, resampling)
+        interval = _compare_bootstrap(plugin, rows, difference, confidence, resampling)
     return Comparison(
         metric,
         champion,
@@ -150,7 +150,6 @@ def _compare_delong(plugin: Influential, rows: PairedPredictions, difference: fl
 
 def _compare_bootstrap(
     plugin: MetricModule,
-    score: Metric,
     rows: PairedPredictions,
     difference: float,
     confidence: float,
@@ -164,14 +163,8 @@ def _compare_bootstrap(
         resamples = resampling.resamples or paired_bootstrap.RESAMPLES
         drawn = paired_bootstrap.resample_sums((champion, challenger), plugin.of_sums, resamples, seed, slope)
     else:
-        drawn = paired_bootstrap.resample_rows(
-            lambda w: (score(rows.y, rows.champion, weight=w), score(rows.y, rows.challenger, weight=w)),
-            codes,
-            g,
-            resampling.resamples or SLOW_RESAMPLES,
-            seed,
-            slope,
-        )
+        both, resamples = (rows.champion, rows.challenger), resampling.resamples or SLOW_RESAMPLES
+        drawn = paired_bootstrap.resample_rows(plugin, rows.y, both, codes, g, resamples, seed, slope)
     defined = drawn[np.isfinite(drawn)]
     degrees = g - 1
     if plugin.__name__.rpartition(".")[2] in RARE_EVENTS_DECIDE:

@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from evermodel.core.arrays import Array
+from evermodel.core.stats.metric import Metric, MetricModule
 
 RESAMPLES = 2_000
+WEIGHTS = 20_000  # of rows at once: they stay in the processor's cache; of more rows,
+AT_ONCE, MANY_WEIGHTS = 8, 2_500_000  # some resamples, as long as they take little memory
 CELLS = 200_000  # counts held at once: they stay in the processor's cache, which is three times as fast
 
 
@@ -71,17 +74,29 @@ def resample_sums(
 
 
 def resample_rows(
-    score: Callable[[Array], tuple[float, float]],
+    plugin: MetricModule,
+    y: Array,
+    both: tuple[Array, Array],
     codes: Array,
     g: int,
     resamples: int,
     seed: int,
     margin_slope: float = 0.0,
 ) -> Array:
-    """The same for any score of weighted rows; ``score`` maps weights (n,) to the champion's and challenger's value."""
-    out = []
+    """The same for any metric of weighted rows; ``both``: the champion's and the challenger's predictions.
+
+    A metric that scores many resamples at once does so for some of them: it sorts the rows once for these.
+    """
+    score: Metric = getattr(plugin, plugin.__name__.rpartition(".")[2])
+    binary = all(p.ndim == 2 and p.shape[1] == 2 for p in both)
+    scores = getattr(plugin, "score_resamples", None) if binary else None
+    step, out = max(1, WEIGHTS // len(y), min(AT_ONCE, MANY_WEIGHTS // len(y))), []
     for drawn in draw_counts(g, resamples, seed):
-        for row in drawn:
-            champion, challenger = score(row[codes].astype(np.float64))
+        for at in range(0, len(drawn), step):
+            weights = drawn[at : at + step, codes].astype(np.float64)
+            if scores is not None:
+                champion, challenger = (scores(y, p, weights) for p in both)
+            else:
+                champion, challenger = (np.array([score(y, p, weight=row) for row in weights]) for p in both)
             out.append(challenger - (1.0 + margin_slope) * champion)
-    return np.asarray(out)
+    return np.concatenate(out)
