@@ -184,13 +184,13 @@ def run_ours(words: list[str], registry: Path, *flags: str) -> tuple[Cost, str]:
     return run(whole, *flags, verdicts=VERDICTS.get(words[0], (0,)))
 
 
-def take_turn(folder: Path, framework: str) -> dict[str, tuple[Cost, Cost | None]]:
-    """What each command took, and its script, one after the other in a fresh registry."""
+def take_turn(folder: Path, framework: str, commands: Sequence[str]) -> dict[str, tuple[Cost, Cost | None]]:
+    """What each of the commands took, and its script, one after the other in a fresh registry."""
     words = [str(folder / MODELS[framework]), *(str(folder / f"{n}.parquet") for n in ("reference", "new"))]
     found: dict[str, tuple[Cost, Cost | None]] = {}
     registry = folder / "registry"
     shutil.rmtree(registry, ignore_errors=True)
-    for command in COMMANDS:
+    for command in commands:
         ours, plain = run_ours(list_words(command, folder, framework), registry)[0], None
         if script := plain_script(command, framework):
             at = folder / ("predicted.parquet" if command == "watch" else "new.parquet")
@@ -200,12 +200,12 @@ def take_turn(folder: Path, framework: str) -> dict[str, tuple[Cost, Cost | None
     return found
 
 
-def list_imports(framework: str, rows: int) -> dict[str, set[str]]:
+def list_imports(framework: str, rows: int, commands: Sequence[str]) -> dict[str, set[str]]:
     """The frameworks that each command imports beside the model's own."""
     folder, found = make(rows, framework), {}
     registry = folder / "registry"
     shutil.rmtree(registry, ignore_errors=True)
-    for command in COMMANDS:
+    for command in commands:
         _, text = run_ours(list_words(command, folder, framework), registry, "-X", "importtime")
         names = {line.rpartition("|")[2].strip().split(".")[0] for line in text.splitlines() if "import time:" in line}
         found[command] = (names & HEAVY) - OWN[framework]
@@ -233,18 +233,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 1_000_000])
     parser.add_argument("--frameworks", nargs="+", default=["lightgbm", "sklearn", "xgboost"], choices=sorted(MODELS))
+    parser.add_argument("--commands", nargs="+", default=COMMANDS, choices=COMMANDS, help="adopt runs in any case")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    good = True
+    good, commands = True, [c for c in COMMANDS if c == "adopt" or c in arguments.commands]
     print("ratios: wall, processor time, peak memory; ours over the plain script's")
     for framework in arguments.frameworks:
-        take_turn(make(min(arguments.rows), framework), framework)  # compiles the modules
+        take_turn(make(min(arguments.rows), framework), framework, commands)  # compiles the modules
         for rows in arguments.rows:
-            turns = [take_turn(make(rows, framework), framework) for _ in range(arguments.rounds)]
-            for command in COMMANDS:
+            turns = [take_turn(make(rows, framework), framework, commands) for _ in range(arguments.rounds)]
+            for command in commands:
                 ours, plain = zip(*(turn[command] for turn in turns), strict=True)
                 good &= tell(framework, rows, command, ours, [p for p in plain if p is not None])
-        for command, others in list_imports(framework, min(arguments.rows)).items():
+        for command, others in list_imports(framework, min(arguments.rows), commands).items():
             if others:
                 print(f"{framework:9} {command:9} imports {', '.join(sorted(others))}  FAIL")
                 good = False

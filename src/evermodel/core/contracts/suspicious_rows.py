@@ -71,8 +71,10 @@ def find_turned_column(y: Array, p: Array, column: pl.Series) -> str | None:
     for code, name in enumerate(names):
         inside = codes == code
         here, error = measure_order(y[inside], p[inside])
+        if not here < 0.0:  # NaN too; the many other rows need not be sorted for it
+            continue
         rest, other = measure_order(y[~inside], p[~inside])
-        if math.isnan(here) or math.isnan(rest) or rest < KNOWN or rest < SURE * other:
+        if math.isnan(rest) or rest < KNOWN or rest < SURE * other:
             continue
         if here < -0.5 * rest / others and here < -SURE * error:
             return (

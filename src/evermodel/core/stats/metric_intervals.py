@@ -22,7 +22,6 @@ from evermodel.core.stats.metric_arithmetic import NAN
 GROUPS = 1_000  # beyond so many rows, the bootstrap draws groups of rows
 OF_ANSWERS = ("accuracy", "precision", "recall", "f1")
 REDRAWN = 200  # resamples of the sampled rows
-CELLS = 20_000  # weights of rows that are held at a time: more would not stay in the processor's cache
 TOGETHER = 25  # windows that are resampled by one product of matrices
 FEWEST = 10  # rows below which the bootstrap gives no interval
 
@@ -198,7 +197,7 @@ def _resample_rows(metric: str, plugin: Any, scored: _Scored, seed: int) -> Arra
     """The values of sixty resamples of a metric that is no function of sums over rows."""
     y, p, n = scored.y, scored.p, len(scored.y)
     drawn = np.concatenate(paired_bootstrap.recall_counts(min(n, GROUPS), 60, seed))
-    codes, step = np.random.default_rng(seed).permutation(n) % GROUPS, max(1, CELLS // n)
+    codes, step = np.random.default_rng(seed).permutation(n) % GROUPS, paired_bootstrap.count_at_once(n)
     blocks = (drawn[at : at + step] if n <= GROUPS else drawn[at : at + step, codes] for at in range(0, 60, step))
     if hasattr(plugin, "score_resamples") and p.ndim == 2 and p.shape[1] == 2:
         return np.concatenate([plugin.score_resamples(y, p, weights) for weights in blocks])

@@ -14,8 +14,6 @@ from evermodel.core.arrays import Array
 from evermodel.core.stats.metric import Metric, MetricModule
 
 RESAMPLES = 2_000
-WEIGHTS = 20_000  # of rows at once: they stay in the processor's cache; of more rows,
-AT_ONCE, MANY_WEIGHTS = 8, 2_500_000  # some resamples, as long as they take little memory
 CELLS = 200_000  # counts held at once: they stay in the processor's cache, which is three times as fast
 
 
@@ -61,6 +59,13 @@ def recall_counts(g: int, resamples: int, seed: int) -> tuple[Array, ...]:
     return tuple(drawn.astype(np.float64) for drawn in draw_counts(g, resamples, seed))
 
 
+def count_at_once(n: int) -> int:
+    """How many resamples of ``n`` rows are scored at once: those that stay in the processor's cache; of many rows up to
+    eight, since their order is found once for all of them, as long as their weights take 32 MB.
+    """
+    return max(1, 20_000 // n, min(8, 4_000_000 // n))
+
+
 def resample_sums(
     sums: tuple[Array, Array], of_sums: Callable[[Array], Array], resamples: int, seed: int, margin_slope: float = 0.0
 ) -> Array:
@@ -90,7 +95,7 @@ def resample_rows(
     score: Metric = getattr(plugin, plugin.__name__.rpartition(".")[2])
     binary = all(p.ndim == 2 and p.shape[1] == 2 for p in both)
     scores = getattr(plugin, "score_resamples", None) if binary else None
-    step, out = max(1, WEIGHTS // len(y), min(AT_ONCE, MANY_WEIGHTS // len(y))), []
+    step, out = count_at_once(len(y)), []
     for drawn in draw_counts(g, resamples, seed):
         for at in range(0, len(drawn), step):
             weights = drawn[at : at + step, codes].astype(np.float64)
