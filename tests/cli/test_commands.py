@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
 pytest.importorskip("lightgbm")
 
@@ -154,3 +155,10 @@ def test_help_has_an_example_and_says_where_things_are(name):
     assert "--json" in answer.out
     parts = getattr(app.commands[name], "commands", {})  # a group says it at each of its commands
     assert all("--json" in ask([name, *more, "--help"], None).out for more in ([[p] for p in parts] or [[]]))
+
+
+def test_an_option_before_the_command_is_told_where_it_belongs():
+    found = CliRunner().invoke(app, ["--registry", "models", "list"])
+    assert found.exit_code == 2
+    assert "--registry is an option of the commands and stands behind them" in found.output
+    assert "No such option '--registri'" in CliRunner().invoke(app, ["--registri", "x", "list"]).output

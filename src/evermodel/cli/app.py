@@ -34,7 +34,24 @@ COMMANDS = (
 )
 
 
-@click.group(context_settings=HELP)
+class Commands(click.Group):
+    """The group itself has few options: one that stands before the command belongs behind it."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(context, args)
+        except click.NoSuchOption as error:
+            known = {name for command in COMMANDS for option in command.params for name in option.opts}
+            if error.option_name in known:
+                raise click.UsageError(
+                    f"{error.option_name} is an option of the commands and stands behind them: "
+                    f"evermodel COMMAND … {error.option_name} …",
+                    context,
+                ) from None
+            raise
+
+
+@click.group(cls=Commands, context_settings=HELP)
 @click.version_option(evermodel.__version__, prog_name="evermodel")
 def app() -> None:
     """Keeps deployed models good: update, judge, promote, roll back.
