@@ -165,6 +165,14 @@ def test_methods_and_functions_take_the_same_arguments():
             assert callable(ours) or ours == theirs, f"{name}({parameter})"
 
 
+def test_a_result_in_place_of_a_name_says_which_name_to_give(churn):
+    with pytest.raises(AskedWrongly, match=r"called by its name, a text\. Got a Model") as said:
+        em.update(churn, "april.csv", registry="models")
+    assert said.value.hint == "Give 'churn'."
+    with pytest.raises(AskedWrongly, match="Got a dict"):
+        em.evaluate({}, "april.csv", registry="models")
+
+
 def test_every_public_name_has_a_docstring():
     for name in em.__all__:
         assert name == "__version__" or inspect.getdoc(getattr(em, name)), name

@@ -56,8 +56,14 @@ def registry_folder(registry: str | Path | None = None) -> Path:
     return open_store(named).registry if "://" in named else Path(named).expanduser().absolute()
 
 
-def check_name(name: str) -> str:
+def check_name(name: object) -> str:
     """The name itself if a model may be called so; it becomes a folder, so nothing else can hide in it."""
+    if not isinstance(name, str):
+        own = getattr(name, "name", None)
+        raise AskedWrongly(
+            f"A model is called by its name, a text. Got a {type(name).__name__}.",
+            f"Give {own!r}." if isinstance(own, str) else "Give the name that it was adopted under.",
+        )
     if not NAME.fullmatch(name) or ".." in name:
         raise AskedWrongly(
             f"A model's name must be letters, digits, '.', '_' and '-', at most 100. Got {name[:60]!r}.",

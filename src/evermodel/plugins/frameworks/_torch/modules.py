@@ -53,8 +53,8 @@ def from_module(module: Any) -> Program:
     reason = "" if last is None else f" ({type(last).__name__}: {str(last).strip().splitlines()[0][:200]})"
     raise BadModel(
         f"{type(module).__name__} cannot be exported{reason}.",
-        "Set module.example_input_array to a batch of two rows, or to a tuple of such where it takes several tensors; "
-        "or give a .pt2 of torch.export.",
+        "Set module.example_input_array to a batch of two rows, of whole numbers where it takes tokens or codes, or to "
+        "a tuple of such where it takes several tensors; or give a .pt2 of torch.export.",
     ) from last
 
 
