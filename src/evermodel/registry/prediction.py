@@ -156,8 +156,9 @@ def _list_other_answers(model: Model, batch: pl.DataFrame) -> list[pl.Series]:
         if output.task == "regression":
             found.append(pl.Series(f"prediction_{output.target}", p))
             continue
-        labels = pl.Series(f"prediction_{output.target}", output.classes).gather(p.argmax(axis=1))
-        found += [labels, *(pl.Series(f"p_{output.target}_{c}", p[:, i]) for i, c in enumerate(output.classes))]
+        labels = pl.Series(f"prediction_{output.target}", list(output.labels)).gather(p.argmax(axis=1))
+        shares = p.astype(np.float32)
+        found += [labels, *(pl.Series(f"p_{output.target}_{c}", shares[:, i]) for i, c in enumerate(output.classes))]
     return found
 
 

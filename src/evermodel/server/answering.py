@@ -92,8 +92,8 @@ def _build_output(
     p = predicted.others[output.target]
     if output.task == "regression":
         return {"predictions": spread(p.tolist())}
-    labels = [output.classes[code] for code in p.argmax(axis=1).tolist()]
-    return {"predictions": spread(labels), "classes": output.classes, "probabilities": spread(p.tolist())}
+    labels = [output.labels[code] for code in p.argmax(axis=1).tolist()]
+    return {"predictions": spread(labels), "classes": output.labels, "probabilities": spread(p.tolist())}
 
 
 def list_refused(refused: tuple[RefusedRow, ...]) -> list[dict[str, Any]]:

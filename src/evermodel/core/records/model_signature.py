@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 Side = Literal["left", "right"]
+WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})")
 AUTO = "auto"  # a statement that says: as the first lines of the table tell
 
 
@@ -124,6 +126,13 @@ class NamedOutput:
     classes: tuple[str, ...] = ()
     primary: bool = False
     guard: bool = True
+
+    @property
+    def labels(self) -> tuple[str, ...] | tuple[int, ...] | tuple[bool, ...]:
+        """The classes as the rows hold them: whole numbers or truth where all texts are so written."""
+        if all(WHOLE.fullmatch(text) for text in self.classes):
+            return tuple(int(text) for text in self.classes)
+        return tuple(text == "true" for text in self.classes) if {*self.classes} == {"true", "false"} else self.classes
 
 
 @dataclass(frozen=True)
