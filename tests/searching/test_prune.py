@@ -228,7 +228,7 @@ def test_a_keras_network_in_8_bits_is_smaller_and_is_updated_as_its_twin_in_floa
     model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")
     model.fit(frame.select("a", "b").to_numpy(), frame["y"].to_numpy(), epochs=3, verbose=0)
     registry = tmp_path / "registry"
-    evermodel.adopt(model, data=frame, target="y", name="net", registry=registry)
+    evermodel.adopt(model, data=frame, target="y", name="net", transform="none", registry=registry)
     new = rows(3000, 5).select("a", "b", "y")
     done = evermodel.prune("net", new, pruner="quantise", ratio=0.9, keep_metric=0.02, registry=registry)
     assert done.decision == "promote"
