@@ -191,11 +191,16 @@ def _keras_signs(stream: Stream, folder: Path) -> Path:
 
 
 def list_options(stream: Stream, kind: str) -> dict[str, object]:
-    """Options of adopt: a network for numbers was trained on a standardised target, which its file cannot say."""
+    """Options of adopt: how a network's columns and target were scaled, which its file cannot say, is stated."""
+    options = dict(stream.adopting)
+    if kind not in ("keras", "torch"):
+        return options
+    if stream.name != "traffic_signs":
+        options["transform"] = "standard_but_flags"
     y = stream.blocks[0][stream.target]
-    if kind not in ("keras", "torch") or stream.task != "regression":
-        return dict(stream.adopting)
-    return {**stream.adopting, "target_transform": f"scale:{y.mean()}:{y.std(ddof=0)}"}
+    return (
+        {**options, "target_transform": f"scale:{y.mean()}:{y.std(ddof=0)}"} if stream.task == "regression" else options
+    )
 
 
 MAKERS = {"sklearn": _sklearn, "lightgbm": _lightgbm, "xgboost": _xgboost, "keras": _keras, "torch": _torch}
