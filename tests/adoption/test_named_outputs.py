@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,23 @@ def test_each_answer_has_its_target_and_one_is_judged(adopted: Any) -> None:
     shown = {row["what"]: row["value"] for row in em.show("visits", "v1", registry=adopted.location).rows}
     assert shown["output money"] == "regression, target spent, the one that is judged"
     assert shown["output visit"] == "multiclass of 0, 1, 2, target grade"
+
+
+def test_the_columns_of_the_one_input_may_stand_in_the_signature_file(network: Path, tmp_path: Path) -> None:
+    outputs = '[outputs.buy]\ntarget = "buys"\nprimary = true\n[outputs.money]\ntarget = "spent"\n[outputs.visit]\n'
+    file = tmp_path / "signature.toml"
+    file.write_text(f'[inputs.row]\ncolumns = {json.dumps(NAMES)}\n{outputs}target = "grade"\n')
+    registry = em.open(tmp_path / "registry")
+    rows = visits(1200, 1).select(*reversed(NAMES), "buys", "spent", "grade", "t")  # not in the model's order
+    found = registry.adopt(network, data=rows, target="buys", time="t", name="visits", signature=file)
+    assert found.champion.inputs == tuple(NAMES)
+    with pytest.raises(BadSetting, match="name other columns, or another order"):
+        registry.adopt(
+            network, data=rows, target="buys", time="t", name="b", signature=file, inputs=list(reversed(NAMES))
+        )
+    file.write_text(f'[inputs.a]\ncolumns = ["{NAMES[0]}"]\n[inputs.b]\ncolumns = ["{NAMES[1]}"]\n')
+    with pytest.raises(BadSetting, match="takes one flat row; the signature file names several inputs"):
+        registry.adopt(network, data=rows, target="buys", time="t", name="b", signature=file)
 
 
 def test_an_update_trains_all_answers_and_the_file_gives_them_in_plain_keras(adopted: Any, tmp_path: Path) -> None:

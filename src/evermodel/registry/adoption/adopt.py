@@ -63,6 +63,7 @@ from evermodel.registry.adoption.signatures.named_inputs import (
     keep_learnt,
     know_columns,
     name_list_columns,
+    take_flat_input,
 )
 from evermodel.registry.adoption.signatures.named_outputs import (
     assign_outputs,
@@ -225,7 +226,7 @@ def fit_contract(
     classes stands; None where it is open.
     """
     needs, roles = framework.read_signature(obj), options.roles
-    given = read_signature_file(options.signature)
+    roles, given = take_flat_input(needs, roles, read_signature_file(options.signature))
     lists = find_list_layouts(needs, given)
     frame, carried = scan(data, RowFormat(lists)), tuple[str, ...]()
     roles = name_list_columns(roles, frame)

@@ -57,6 +57,20 @@ def assign_columns(needs: Signature, roles: Roles, frame: pl.LazyFrame, given: S
     return tuple(NamedInput(t.name, t.shape, t.dtype, found[t.name], t.codes) for t in tensors)
 
 
+def take_flat_input(needs: Signature, roles: Roles, given: SignatureFile) -> tuple[Roles, SignatureFile]:
+    """The columns of a signature file's one input as those of a model that takes one flat row and names no input.
+
+    Whatever the file calls it: there is but one. Raises BadSetting where ``roles`` name other inputs.
+    """
+    parts = list(given.inputs.values())
+    if needs.inputs or needs.shape is None or len(parts) != 1 or parts[0].padding is not None:
+        return roles, given
+    columns = parts[0].columns
+    if roles.inputs not in (None, columns):
+        raise BadSetting("The signature file and `inputs` name other columns, or another order.", "Name them once.")
+    return dataclasses.replace(roles, inputs=columns), dataclasses.replace(given, inputs={})
+
+
 def find_list_layouts(needs: Signature, given: SignatureFile) -> tuple[ListLayout, ...]:
     """How the list columns of a signature file are read, each as wide as its input.
 
@@ -70,8 +84,8 @@ def find_list_layouts(needs: Signature, given: SignatureFile) -> tuple[ListLayou
         )
     if given.inputs and not tensors:
         raise BadSetting(
-            "The model takes one flat row and names no inputs, so a signature file has nothing to say.",
-            "Name its columns in order as `inputs`.",
+            "The model takes one flat row; the signature file names several inputs, or pads lists.",
+            "Name its columns in order as one input, or as `inputs`.",
         )
     layouts = []
     for name, part in given.inputs.items():
