@@ -304,8 +304,8 @@ def test_what_predicts_no_target_or_several_is_refused(tmp_path: Path) -> None:
     for model, words in (
         (KMeans(2, n_init=1).fit(x), "neither a classifier nor a regressor"),
         (IsolationForest(n_estimators=5).fit(x), "neither a classifier nor a regressor"),
-        (RandomForestClassifier(5).fit(x, both), "2 targets"),
-        (LinearRegression().fit(x, y), "2 numbers a row"),
+        (RandomForestClassifier(5).fit(x, both), "2 answers a row"),
+        (LinearRegression().fit(x, y), "2 answers a row"),
     ):
         with pytest.raises(BadModel, match=words) as error:
             em.open(tmp_path / "r").adopt(model, data=old, target="survived" if "class" in words else "age", name="m")

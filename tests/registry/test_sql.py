@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
 import sqlite3
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -204,3 +206,26 @@ def test_a_new_registry_waits_for_another_that_makes_it(tmp_path):
     other.close()
     opens.join(30)
     assert seen == [[]]
+
+
+def test_a_store_that_is_let_go_closes_its_connections(tmp_path):
+    """Without waiting for Python to look for circles: a server that opens many would run out of connections."""
+    sql(tmp_path / "r").list_models()
+    folder = Path("/proc/self/fd")
+    if not folder.is_dir():
+        pytest.skip("needs /proc, which lists the open files of a process: run it on Linux")
+
+    def count_open() -> int:
+        entries = list(folder.iterdir())  # the file of this list is closed before the entries are read
+        return sum(str(entry.readlink()).startswith(str(tmp_path)) for entry in entries if entry.is_symlink())
+
+    gc.collect()
+    before, was_on = count_open(), gc.isenabled()
+    gc.disable()
+    try:
+        for _ in range(10):
+            sql(tmp_path / "r").list_models()
+        assert count_open() <= before
+    finally:
+        if was_on:
+            gc.enable()

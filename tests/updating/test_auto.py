@@ -37,7 +37,7 @@ def test_a_network_becomes_a_blend_where_it_is_asked_for_and_the_window_leaves_r
     net.compile(keras.optimizers.Adam(1e-2), "binary_crossentropy")
     net.fit(x, frame["y"].to_numpy(), epochs=10, verbose=0)
     scaled = frame.with_columns(pl.col("b") / 10.0)
-    evermodel.adopt(net, data=scaled, target="y", name="n", registry=tmp_path)
+    evermodel.adopt(net, data=scaled, target="y", name="n", transform="none", registry=tmp_path)
     done = []
     for t in range(3):
         new = rows(200, 3 + t, angle=0.8 * (t + 1)).drop("kind", "when").with_columns(pl.col("b") / 10.0)

@@ -27,6 +27,7 @@ def main() -> None:
     from evermodel.core.files import disk_space
     from evermodel.core.masking import make_printable, mask_secrets
 
+    usual = gc.get_threshold()
     gc.set_threshold(*OBJECTS_BETWEEN_COLLECTIONS)
     warnings.formatwarning = _format_warning
     try:
@@ -39,6 +40,8 @@ def main() -> None:
         logger.info("The command failed unexpectedly.", exc_info=True)
         print(make_printable(mask_secrets(f"evermodel: unexpected {_describe(error)}")), file=sys.stderr)  # noqa: T201
         raise SystemExit(1) from None
+    finally:
+        gc.set_threshold(*usual)
 
 
 def _format_warning(

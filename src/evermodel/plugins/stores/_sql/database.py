@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import time
+import weakref
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +41,13 @@ class Database:
             raise MissingExtra.for_package(str(error.name), "team", "A store on PostgreSQL") from None
         except sa.exc.ArgumentError:  # its text may hold the password
             raise BadSetting("database is no URL that can be read.", "postgresql+psycopg://USER@HOST/DB") from None
+        # An engine holds itself by its events, so that its connections would stay until Python looks for such circles.
+        weakref.finalize(self, self.engine.dispose)
         if self.sqlite:
             if not url and not (registry / DATABASE_NAME).exists():
-                sa.event.listen(self.engine, "connect", self._close_to_others)
+                sa.event.listen(self.engine, "connect", partial(_close_to_others, registry / DATABASE_NAME))
             sa.event.listen(self.engine, "connect", _pragmas)
             sa.event.listen(self.engine, "begin", _begin)
-
-    def _close_to_others(self, connection: Any, record: Any) -> None:
-        """A new database is the owner's alone."""
-        connection.execute("PRAGMA user_version")  # makes SQLite create the file
-        (self.registry / DATABASE_NAME).chmod(0o600)
 
     @property
     def shown(self) -> str:
@@ -113,6 +112,12 @@ class Database:
 
 def _signed(number: int) -> int:
     return number - (1 << 32) if number >= 1 << 31 else number
+
+
+def _close_to_others(file: Path, connection: Any, record: Any) -> None:
+    """A new database is the owner's alone."""
+    connection.execute("PRAGMA user_version")  # makes SQLite create the file
+    file.chmod(0o600)
 
 
 def _pragmas(connection: Any, record: Any) -> None:
