@@ -21,11 +21,13 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils import all_estimators
 
 import evermodel as em
 from evermodel.core.errors import BadData, BadModel, BadSetting, ContractBroken
 from evermodel.core.model.training import Training
 from evermodel.plugins.frameworks import sklearn
+from evermodel.plugins.frameworks._sklearn.several_targets import list_heads
 
 NAMES = ["a", "b", "c"]
 NUMBERS, LABELS, FLAGS = ["width", "height"], ["rain", "wind"], ["tag_x", "tag_y", "tag_z"]
@@ -225,3 +227,21 @@ def test_labels_without_probabilities_are_refused(tmp_path: Path) -> None:
         em.open(tmp_path).adopt(
             MultiOutputClassifier(RidgeClassifier()).fit(x, y), data=only(learnt, FLAGS), target=",".join(FLAGS)
         )
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["regressor", "classifier"])
+def test_no_estimator_of_one_target_is_taken_for_one_of_several(kind: str) -> None:
+    """A support vector machine has a column of coefficients for each of its vectors, and still one answer."""
+    random = np.random.default_rng(0)
+    x = random.random((60, 4))
+    y = x @ [1.0, 2.0, 3.0, 4.0] if kind == "regressor" else np.digitize(x[:, 0], [0.3, 0.6])
+    tried = []
+    for name, make in all_estimators(type_filter=kind):
+        try:
+            fitted = make().fit(x, y)
+        except (TypeError, ValueError):  # it needs an inner estimator, or rows of another kind
+            continue
+        tried.append(name)
+        assert list_heads(fitted) == (), name
+    assert len(tried) >= 25 and ({"SVR", "KernelRidge"} <= set(tried) or kind == "classifier")

@@ -126,11 +126,12 @@ def _count_numbers(last: Any) -> int:
         return len(last.estimators_)
     if hasattr(last, "regressor_"):  # of a transformed target
         return _count_numbers(last_step(last.regressor_))
-    for name in ("coef_", "dual_coef_", "_y"):
+    # Of a KernelRidge only: the dual coefficients of a support vector machine have a column for each vector.
+    names = ("coef_", "_y", "dual_coef_") if type(last).__name__ == "KernelRidge" else ("coef_", "_y")
+    for name in names:
         held = getattr(last, name, None)
-        if held is None or np.ndim(held) < 2:
-            continue
-        return int(np.shape(held)[0 if name == "coef_" else 1])
+        if held is not None and np.ndim(held) == 2:
+            return int(np.shape(held)[0 if name == "coef_" else 1])
     return 1
 
 
