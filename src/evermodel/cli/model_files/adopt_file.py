@@ -49,7 +49,7 @@ def model_to_update(
             if value and (option, value) != ("task", "auto"):
                 flag = {"reference": "data", "called": "name", "object_path": "object"}.get(option, option)
                 raise BadSetting(
-                    f"--{flag} is for a model file: there is no file {name!r}, and a model of that name does not take it.",
+                    f"--{flag} is for a model file. There is no file {name!r}, and a model by name does not take it.",
                     "Check the path; or leave the option out, if the model was adopted already.",
                 )
         yield name, rows, registry, None
