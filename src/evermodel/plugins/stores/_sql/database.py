@@ -41,8 +41,8 @@ class Database:
             raise MissingExtra.for_package(str(error.name), "team", "A store on PostgreSQL") from None
         except sa.exc.ArgumentError:  # its text may hold the password
             raise BadSetting("database is no URL that can be read.", "postgresql+psycopg://USER@HOST/DB") from None
-        # An engine holds itself by its events, so that its connections would stay until Python looks for such circles.
-        weakref.finalize(self, self.engine.dispose)
+        if not self.sqlite:  # a server has few connections, and the engine keeps its own until Python finds its circles
+            weakref.finalize(self, self.engine.dispose)
         if self.sqlite:
             if not url and not (registry / DATABASE_NAME).exists():
                 sa.event.listen(self.engine, "connect", partial(_close_to_others, registry / DATABASE_NAME))
