@@ -41,13 +41,13 @@ class Database:
             raise MissingExtra.for_package(str(error.name), "team", "A store on PostgreSQL") from None
         except sa.exc.ArgumentError:  # its text may hold the password
             raise BadSetting("database is no URL that can be read.", "postgresql+psycopg://USER@HOST/DB") from None
-        if not self.sqlite:  # a server has few connections, and the engine keeps its own until Python finds its circles
-            weakref.finalize(self, self.engine.dispose)
         if self.sqlite:
             if not url and not (registry / DATABASE_NAME).exists():
                 sa.event.listen(self.engine, "connect", partial(_close_to_others, registry / DATABASE_NAME))
             sa.event.listen(self.engine, "connect", _pragmas)
             sa.event.listen(self.engine, "begin", _begin)
+        else:  # a server allows few connections, and an engine refers to itself: it would keep them until Python's gc
+            weakref.finalize(self, self.engine.dispose)
 
     @property
     def shown(self) -> str:
