@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from evermodel.core.errors import BadSetting, NotFound
 from evermodel.core.records.codec import RecordKind, decode, encode
-from evermodel.core.records.verdict import Cost, CostChange, Finding, Reason, ReasonCode, Verdict
+from evermodel.core.records.verdict import Cost, CostChange, Finding, JudgePolicy, Reason, ReasonCode, Verdict
 from evermodel.judging.baseline_skill import measure_skill
 from evermodel.judging.comparison import compare_predictions
 from evermodel.judging.grading import analysis_confidence, convert_margin
@@ -182,6 +182,20 @@ def test_a_data_incident_is_invalid_not_an_update():
     wrong = np.where(rng.random(300) < 0.45, 1 - y, y)
     poisoned = dataclasses.replace(usually, new=PairedPredictions(wrong, p, p))
     assert judge(poisoned).decision == "invalid"
+
+
+def test_a_gain_below_the_trivial_baseline_is_said():
+    rng = np.random.default_rng(0)
+    y = rng.standard_normal(600)
+    known = {"trivial_predictions": np.zeros(600), "usual_skill": 0.5}
+    far, near = y + 3 * rng.standard_normal(600), y + 1.2 * rng.standard_normal(600)
+    verdict = judge(
+        JudgeInput("regression", "r2", PairedPredictions(y, far, near), **known), policy=JudgePolicy.NO_WORSE
+    )
+    assert verdict.decision == "promote"
+    assert any("even the challenger does worse than" in text for text in describe_reasons(verdict))
+    good = JudgeInput("regression", "r2", PairedPredictions(y, near, y + 0.5 * rng.standard_normal(600)), **known)
+    assert not any("even the challenger" in text for text in describe_reasons(judge(good, policy=JudgePolicy.NO_WORSE)))
 
 
 def test_numbers_mixed_up_between_rows_are_told_from_drift_that_can_be_learnt():

@@ -7,7 +7,7 @@ import pytest
 
 from evermodel.core.stats import paired_bootstrap
 from evermodel.core.stats.distributions import t_quantile
-from evermodel.core.stats.metric import METRICS
+from evermodel.core.stats.metric import METRICS, Tabular
 from evermodel.core.stats.metric_intervals import measure_metric, measure_metric_of_windows
 
 AT_ONCE = [name for name in METRICS.names() if hasattr(METRICS.load_module(name), "score_resamples")]
@@ -35,6 +35,7 @@ def test_all_resamples_at_once_are_each_by_itself(metric, digits):
 @pytest.mark.parametrize("slope", [0.0, 0.1])
 @pytest.mark.parametrize("metric", AT_ONCE)
 def test_two_models_are_compared_on_the_same_resamples(metric, slope, n, monkeypatch):
+    monkeypatch.setattr(paired_bootstrap, "MANY_ROWS", 10**9)  # row by row, not by a table of each group
     plugin, codes = METRICS.load_module(metric), np.arange(n) % 20
     y, champion = draw_window(0, n)
     both = champion, draw_window(1, n)[1]
@@ -46,6 +47,29 @@ def test_two_models_are_compared_on_the_same_resamples(metric, slope, n, monkeyp
     monkeypatch.delattr(plugin, "score_resamples")  # as a metric of another package
     alone = paired_bootstrap.resample_rows(plugin, y, both, codes, 20, 25, 3, slope)
     assert drawn == pytest.approx(alone, abs=1e-12)
+
+
+@pytest.mark.parametrize("rare", [False, True], ids=["half are positive", "one in fifty is positive"])
+@pytest.mark.parametrize("metric", [name for name in AT_ONCE if isinstance(METRICS.load_module(name), Tabular)])
+def test_tables_of_groups_scatter_as_their_rows_do(metric, rare, monkeypatch):
+    n = 40_000
+    plugin, codes = METRICS.load_module(metric), np.sort(np.random.default_rng(5).integers(0, 50, n))
+    y, p = draw_window(0, n)
+    if rare:
+        y[np.random.default_rng(1).random(n) < 0.96] = 0
+    both = p, draw_window(1, n)[1]
+    by_table = paired_bootstrap.resample_rows(plugin, y, both, codes, 50, 60, 3, 0.1)
+    monkeypatch.setattr(paired_bootstrap, "MANY_ROWS", n + 1)
+    by_row = paired_bootstrap.resample_rows(plugin, y, both, codes, 50, 60, 3, 0.1)
+    is_exact = rare or metric != "pr_auc"  # a table has a cell for each positive row, as long as they are few
+    assert by_table == pytest.approx(by_row, abs=1e-12 if is_exact else 3e-4)
+    assert by_table.std() == pytest.approx(by_row.std(), rel=1e-9 if is_exact else 5e-3)
+
+
+def test_a_table_without_positive_rows_has_no_average_precision():
+    plugin = METRICS.load_module("pr_auc")
+    table = plugin.tabulate_groups(np.zeros(6, dtype=np.int64), np.full((6, 2), 0.5), np.arange(6) % 2, 2)
+    assert np.isnan(plugin.score_tables(table)).all()
 
 
 def draw_window(seed, n, classes=2):

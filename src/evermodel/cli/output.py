@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,11 +37,12 @@ def exit_with(decision: str) -> NoReturn:
 
 @contextmanager
 def print_epochs(*, quiet: bool) -> Iterator[Callable[[Epoch], None]]:
-    """Prints the loss and score of each epoch: one line that renews itself on a terminal, lines elsewhere."""
+    """Prints the loss and score of each epoch: one line that renews itself on a terminal; lines elsewhere with -v."""
     is_live = sys.stderr.isatty() and not quiet
+    is_printed = not quiet and (is_live or logging.getLogger("evermodel").isEnabledFor(logging.INFO))
 
     def on_epoch(epoch: Epoch) -> None:
-        if not quiet:
+        if is_printed:
             click.echo(("\r\x1b[K" if is_live else "") + _epoch_line(epoch), err=True, nl=not is_live)
 
     try:
@@ -85,7 +87,8 @@ def size_printer(*, quiet: bool) -> Callable[[PruningTrial], None]:
 
 
 def _epoch_line(epoch: Epoch) -> str:
-    parts = [f"epoch {epoch.number:<4} loss {epoch.loss:.4f}"]
+    which = ", ".join(name for name in (epoch.training, epoch.member) if name)
+    parts = [f"{which + ': ' if which else ''}epoch {epoch.number:<4} loss {epoch.loss:.4f}"]
     if epoch.score is not None:
         parts.append(f"score {epoch.score:.4f}")
     if epoch.validation_loss is not None:

@@ -176,6 +176,10 @@ def _skill(reason: Reason) -> str:
     )
 
 
+def _times_baseline(reason: Reason) -> float:
+    return 1.0 - (reason.skill.now if reason.skill else 0.0)
+
+
 def _flips(reason: Reason) -> str:
     flips = reason.flips
     if flips is None:
@@ -275,6 +279,10 @@ _TEXTS: dict[str, Callable[[Reason], str]] = {
     ReasonCode.SKILL_UNKNOWN: lambda _: "The usual skill of this model is not known, so these rows are not compared.",
     ReasonCode.SKILL_UNDEFINED: lambda _: "The trivial baseline makes no error on these rows, so skill is undefined.",
     ReasonCode.SKILL_KEPT: lambda r: f"{_skill(r)}.",
+    ReasonCode.BELOW_BASELINE: lambda r: (
+        "On the new rows even the challenger does worse than always giving the answer that was usual before: its error "
+        f"is {_times_baseline(r):.2f} times as large. Do not rely on its answers for such rows."
+    ),
     ReasonCode.SKILL_LOST: lambda r: f"{_skill(r)}. Look at the data (labels, units, joins) before updating.",
     ReasonCode.CALIBRATION_KEPT: lambda r: _sentence(_on_rows(r)),
     ReasonCode.CALIBRATION_WORSE: lambda r: (

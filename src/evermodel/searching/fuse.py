@@ -14,7 +14,7 @@ from evermodel.core.errors import AskedWrongly, BadModel, BadSetting, ContractBr
 from evermodel.core.model.capabilities import AncestorFuser
 from evermodel.core.model.model import Model
 from evermodel.core.model.strategy import FUSERS, Context, Split
-from evermodel.core.model.training import ignore_epoch
+from evermodel.core.model.training import ignore_epoch, label_training
 from evermodel.core.records.learning_curve import Epoch
 from evermodel.core.records.search_record import FusionMember, ServingCost
 from evermodel.core.records.verdict import JudgePolicy
@@ -229,10 +229,11 @@ def _fuse_with(
     context: Context,
 ) -> TrainedCandidate:
     began, curve = time.monotonic(), list[Epoch]()
+    listen = label_training(context.on_epoch, f"training for {fuser}")
 
     def record(epoch: Epoch) -> None:
         curve.append(epoch)
-        context.on_epoch(epoch)
+        listen(epoch)
 
     parents = list(models)
     if isinstance(FUSERS.load_module(fuser), AncestorFuser):

@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
+
+import numpy as np
 
 from evermodel.core.arrays import Array
 from evermodel.core.data.table import Table
 from evermodel.core.errors import EvermodelError
 from evermodel.core.model.strategy import Context
 from evermodel.core.records.update_record import Candidate
-from evermodel.updating.stages import Proposal
+from evermodel.updating.stages import JudgedProposal, Proposal
 from evermodel.updating.trained_candidate import metric_score
 from evermodel.updating.verdicts.pairing import predict_last_seen
 
+MOST_RECALIBRATED = 100_000  # newest rows that a recalibration is fitted to; two numbers are learnt from them
 
-def list_candidates(proposal: Proposal, metric: str, context: Context) -> tuple[Candidate, ...]:
+
+def list_candidates(judged: JudgedProposal, metric: str, context: Context) -> tuple[Candidate, ...]:
     """Doing nothing, recalibrating only, "the last value seen" and each trained model, scored on the same rows.
 
     The rows are those that chose among several candidates, else all judged rows. A time series without entities has the
     row "last value seen": each row's label as the prediction of the next.
     """
+    proposal = judged.proposal
     update_input = proposal.update_input
     rows = update_input.judged_rows if proposal.choosing is None else update_input.judged_rows.rows(proposal.choosing)
-    y = proposal.candidate.model.target(rows)
-    do_nothing = metric_score(metric, y, update_input.champion.predict(rows.frame))
+    y, scores = proposal.candidate.model.target(rows), judged.scores.new
+    same_rows = proposal.choosing is None and proposal.confirming is None  # then their predictions are there already
+    champion = scores.champion if same_rows else update_input.champion.predict(rows.frame)
+    do_nothing = metric_score(metric, y, champion)
     table = [Candidate("none", {}, do_nothing, 0.0), _recalibrated(proposal, rows, y, metric, context)]
     if not update_input.card.shuffled and update_input.new.roles.entity is None and len(y) > 1:
         p = predict_last_seen(proposal.candidate.model, rows)
         note = "each row's label must be known before the next row comes"
         table.append(Candidate("last value seen", {}, metric_score(metric, y[1:], p), 0.0, note=note))
     for candidate in proposal.listed or (proposal.candidate,):
-        score = metric_score(metric, y, candidate.model.predict(rows.frame))
+        is_judged = same_rows and candidate is proposal.candidate
+        score = metric_score(metric, y, scores.challenger if is_judged else candidate.model.predict(rows.frame))
         if candidate is proposal.candidate:
             table.append(Candidate(proposal.strategy, proposal.settings, score, candidate.seconds, chosen=True))
         else:
@@ -42,7 +51,11 @@ def _recalibrated(proposal: Proposal, rows: Table, y: Array, metric: str, contex
     """The champion with its probabilities recalibrated on the new rows; where that is not possible, the reason."""
     update_input, began = proposal.update_input, time.monotonic()
     try:
-        model = context.run_strategy("recalibrate", [update_input.champion], update_input.split())
+        split = update_input.split()
+        newest = split.new_rows.rows(np.arange(max(0, len(split.new_rows) - MOST_RECALIBRATED), len(split.new_rows)))
+        model = context.run_strategy(
+            "recalibrate", [update_input.champion], dataclasses.replace(split, new_rows=newest)
+        )
         score = metric_score(metric, y, model.predict(rows.frame))
         return Candidate("recalibrate", {}, score, time.monotonic() - began)
     except EvermodelError as error:

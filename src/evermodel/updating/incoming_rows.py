@@ -24,6 +24,7 @@ from evermodel.core.records.verdict import Decision, Finding, Grade, JudgedRows,
 from evermodel.judging.judge import combine_reasons
 
 MOST_COLUMNS = 300  # are checked; more would cost more time than they are worth
+MOST_ROWS = 200_000  # are checked
 NEWEST = 20_000  # rows known before that a column is compared with
 
 
@@ -55,6 +56,9 @@ class Suspicion:
 
 def find_suspicions(champion: Model, new: Table, judged: Array, known: Table | None) -> tuple[Suspicion, ...]:
     """Why these rows cannot be an update, one each: labels reversed or noisier, an input that leaks the target."""
+    if len(new) > MOST_ROWS:  # evenly over all of them
+        chosen = np.linspace(0, len(new) - 1, MOST_ROWS).astype(np.int64)
+        new, judged = new.rows(chosen), judged[chosen]
     y, p = champion.target(new), champion.predict(new.frame)
     usable = np.isfinite(y.astype(np.float64)) & (np.isfinite(p) if p.ndim == 1 else np.isfinite(p).all(axis=1))
     y, p, frame = y[usable], p[usable], new.frame.filter(usable)

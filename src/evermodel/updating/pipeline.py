@@ -144,7 +144,7 @@ def _describe(outcome: Outcome, trained: JudgedProposal, context: Context) -> Up
         policy=verdict.policy,
         graded=verdict.graded,
         stopped_by=verdict.stopped_by,
-        candidates=list_candidates(trained.proposal, trained.scores.shown_metric, context),
+        candidates=list_candidates(trained, trained.scores.shown_metric, context),
         data=describe_data(update_input),
         refit=refit is not None,
         refit_check=outcome.refit_check,

@@ -16,6 +16,7 @@ from evermodel.core.model.capabilities import LeafCount
 from evermodel.core.model.fold_into_network import fold_correction
 from evermodel.core.model.model import Model
 from evermodel.core.model.strategy import Context, Split
+from evermodel.core.model.training import label_training
 from evermodel.core.records.event import Decided, Event
 from evermodel.core.records.learning_curve import Epoch, find_best_epoch
 from evermodel.core.records.update_record import OutputCorrection, RefitCheck
@@ -61,7 +62,8 @@ def train_candidate(recipe: Recipe, update_input: UpdateInput, context: Context)
     split = dataclasses.replace(update_input.split(), watched_rows=update_input.judged_rows)
     if recipe.tunes:
         split = split_tuning_rows(update_input, split, context.seed)
-    return _train(recipe, update_input, [update_input.parent], split, context, corrects=update_input.is_trainable)
+    named = _label(context, f"challenger by {recipe.strategy}")
+    return _train(recipe, update_input, [update_input.parent], split, named, corrects=update_input.is_trainable)
 
 
 def train_preferred(recipe: Recipe, update_input: UpdateInput, context: Context) -> list[TrainedCandidate]:
@@ -98,6 +100,7 @@ def refit_on_all_rows(
     rows = update_input.new.rows(~update_input.is_reserved)  # the judged rows as well
     split = Split(rows, update_input.replay_rows, watched_rows=update_input.retention_rows)
     every = np.ones(len(update_input.new), dtype=bool)
+    context = _label(context, "refit on all rows")
     if judged.recipe.refit is None:
         recipe = _for_epochs_found(judged)
         refit = _train(recipe, update_input, [update_input.parent], split, context, corrects=every)
@@ -114,6 +117,11 @@ def refit_on_all_rows(
     if not check.stores_refit:
         logger.info("%s: the refit model is not like the judged one, which serves", update_input.card.name)
     return dataclasses.replace(refit, refit_check=check)
+
+
+def _label(context: Context, training: str) -> Context:
+    """The context of one training, which whoever watches is told the name of."""
+    return dataclasses.replace(context, on_epoch=label_training(context.on_epoch, training))
 
 
 def _limit_leaves(parents: Sequence[Model], model: Model, most: int) -> list[Model] | None:

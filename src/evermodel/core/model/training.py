@@ -35,6 +35,11 @@ def label_epochs(listen: Callable[[Epoch], None], member: str) -> Callable[[Epoc
     return lambda epoch: listen(replace(epoch, member=member))
 
 
+def label_training(listen: Callable[[Epoch], None], training: str) -> Callable[[Epoch], None]:
+    """Hears of the epochs of one training out of several, and says of which."""
+    return lambda epoch: listen(replace(epoch, training=training))
+
+
 def number_epochs_on(listen: Callable[[Epoch], None]) -> Callable[[Epoch], None]:
     """Hears of several trainings, one after another, as of one: where numbers begin anew they go on from the last."""
     last = before = 0

@@ -17,6 +17,7 @@ class Epoch:
     validation_score: float | None = None
     seconds: float = 0.0
     member: str = ""  # of a model made of several: which of them; each has a curve of its own
+    training: str = ""  # which of the trainings of a command this is, for whoever watches: "refit on all rows"
 
 
 def find_best_epoch(curve: Sequence[Epoch]) -> int | None:

@@ -102,6 +102,7 @@ class ReasonCode(StrEnum):
     SKILL_UNDEFINED = "skill_undefined"
     SKILL_KEPT = "skill_kept"
     SKILL_LOST = "skill_lost"
+    BELOW_BASELINE = "below_baseline"
     CALIBRATION_KEPT = "calibration_kept"
     CALIBRATION_WORSE = "calibration_worse"
     FLIPS_WITHIN_LIMIT = "flips_within_limit"

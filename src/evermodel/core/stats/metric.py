@@ -49,6 +49,18 @@ class Additive(Protocol):
 
 
 @runtime_checkable
+class Tabular(Protocol):
+    """The metric of two classes is a function of a table of each group's rows, which add up over groups.
+
+    So many rows in few groups are resampled without going through the rows again. A table may count rows of nearly the
+    same prediction together: resamples say how far a metric scatters, not its value.
+    """
+
+    def tabulate_groups(self, y: Array, p: Array, codes: Array, n_groups: int, /) -> Array: ...  # (n_groups, cells)
+    def score_tables(self, tables: Array, /) -> Array: ...  # (r, cells) -> (r,)
+
+
+@runtime_checkable
 class Influential(Protocol):
     """What each row adds to the metric's error (n,): for independent rows the variance is the sum of squares."""
 

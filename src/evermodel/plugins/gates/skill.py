@@ -30,16 +30,20 @@ def skill(
 
     Of numbers to be predicted the limit is ``unlearnt`` where training on the rows regained little of what the champion
     lost on them: drift can be learnt, numbers that were mixed up between rows cannot, and as many of them leave more
-    skill than wrong labels do. Skill is the share of the trivial baseline's loss
-    removed (Brier score, squared error). That it fell must itself be beyond doubt, and the predictions must have lost
-    their order as well: a base rate or a level that moved costs loss and keeps the order (drift, to be learnt), wrong
-    labels cost both. No comparison of two models sees wrong labels in the judged rows; this does. Quarantine such rows
-    and try them again with the next ones.
+    skill than wrong labels do. Skill is the share of the trivial baseline's loss removed (Brier score, squared error).
+    That it fell must itself be beyond doubt, and the predictions must have lost their order as well: a base rate or a
+    level that moved costs loss and keeps the order (drift, to be learnt), wrong labels cost both. No comparison of two
+    models sees wrong labels in the judged rows; this does. Quarantine such rows and try them again with the next ones.
+    Where rows pass on which even the challenger is worse than the trivial baseline, beyond doubt, the reason says so.
     """
     usual = judge_input.usual_skill
-    if judge_input.trivial_predictions is None or usual is None or not usual >= LEAST:
-        return Reason("skill", Finding.PASS, ReasonCode.SKILL_UNKNOWN)
     now, error = measure_skill(judge_input, judge_input.new.challenger)
+    is_known = usual is not None and usual >= LEAST
+    most = now + normal_quantile(confidence) * error
+    if most < 0.0 and not is_known:
+        return Reason("skill", Finding.PASS, ReasonCode.BELOW_BASELINE, skill=SkillChange(now, math.nan))
+    if judge_input.trivial_predictions is None or usual is None or not is_known:
+        return Reason("skill", Finding.PASS, ReasonCode.SKILL_UNKNOWN)
     if math.isnan(now):
         return Reason("skill", Finding.PASS, ReasonCode.SKILL_UNDEFINED)
     change = SkillChange(now, usual)
@@ -47,8 +51,10 @@ def skill(
     regained = now - champion > REGAINED * (usual - champion)
     limit = share if regained or judge_input.task != "regression" else max(share, unlearnt)
     lost = now < limit * usual and _measure_order(judge_input) < limit
-    if lost and now + normal_quantile(confidence) * error < usual:
+    if lost and most < usual:
         return Reason("skill", Finding.INVALID, ReasonCode.SKILL_LOST, skill=change)
+    if most < 0.0:
+        return Reason("skill", Finding.PASS, ReasonCode.BELOW_BASELINE, skill=change)
     return Reason("skill", Finding.PASS, ReasonCode.SKILL_KEPT, skill=change)
 
 

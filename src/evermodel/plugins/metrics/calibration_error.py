@@ -41,3 +41,20 @@ def score_resamples(y: Array, p: Array, weights: Array, /) -> Array:
     found = np.full(len(weights), NAN)
     np.divide(np.abs(weights @ gaps).sum(axis=1), totals, out=found, where=totals > 0)
     return found
+
+
+def tabulate_groups(y: Array, p: Array, codes: Array, n_groups: int, /) -> Array:
+    """(n_groups, bins + 1): what is predicted too much in each bin, and the rows. Exact."""
+    y, p = check_class_rows(y, p)
+    bins = np.clip((p[:, 1] * BINS).astype(int), 0, BINS - 1)
+    gaps = np.bincount(codes * BINS + bins, weights=p[:, 1] - (y == 1), minlength=n_groups * BINS)
+    rows = np.bincount(codes, minlength=n_groups)
+    return np.column_stack([gaps.reshape(n_groups, BINS), rows])
+
+
+def score_tables(tables: Array, /) -> Array:
+    """``calibration_error`` of sums of groups' tables (r, bins + 1) -> (r,)."""
+    found = np.full(len(tables), NAN)
+    totals = tables[:, -1]
+    np.divide(np.abs(tables[:, :-1]).sum(axis=1), totals, out=found, where=totals > 0)
+    return found

@@ -11,6 +11,7 @@ HIGHER_IS_BETTER = True
 TASKS = ("binary", "multiclass")
 LABEL = "average precision"
 MARGIN_UNIT = "points"
+BINS = 4_096  # of equally many positive rows, which a table counts as if they had one score; exact up to so many
 
 
 def pr_auc(y: Array, p: Array, /, *, weight: Array | None = None) -> float:
@@ -46,4 +47,26 @@ def _average(positive: Array, score: Array, weights: Array) -> Array:
     of_each = np.divide(weights[:, at] * above, seen, out=np.zeros_like(seen), where=seen > 0)
     found = np.full(len(weights), NAN)
     np.divide(of_each.sum(axis=1), totals, out=found, where=totals > 0)
+    return found
+
+
+def tabulate_groups(y: Array, p: Array, codes: Array, n_groups: int, /) -> Array:
+    """(n_groups, 2 x bins): the positive rows in each bin of the score, highest first, then all rows."""
+    y, p = check_class_rows(y, p)
+    score = -p[:, 1]
+    of_positive = np.sort(score[y == 1])
+    edges = np.unique(of_positive[np.linspace(0, len(of_positive) - 1, min(BINS, len(of_positive))).astype(int)])
+    bins, cells = np.searchsorted(edges, score), len(edges) + 1  # the last: below every positive row
+    places = codes * cells + bins
+    positive = np.bincount(places[y == 1], minlength=n_groups * cells).reshape(n_groups, cells)
+    return np.hstack([positive, np.bincount(places, minlength=n_groups * cells).reshape(n_groups, cells)])
+
+
+def score_tables(tables: Array, /) -> Array:
+    """``pr_auc`` of sums of groups' tables (r, 2 x bins) -> (r,)."""
+    positive, rows = np.hsplit(tables.astype(np.float64), 2)
+    hits, seen, totals = np.cumsum(positive, axis=1), np.cumsum(rows, axis=1), positive.sum(axis=1)
+    precision = np.divide(hits, seen, out=np.zeros_like(hits), where=seen > 0)
+    found = np.full(len(tables), NAN)
+    np.divide((positive * precision).sum(axis=1), totals, out=found, where=totals > 0)
     return found

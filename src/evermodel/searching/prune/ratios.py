@@ -15,7 +15,7 @@ from evermodel.core.model.capabilities import CompressedSizeSaver, Quantisable, 
 from evermodel.core.model.ensemble import Ensemble
 from evermodel.core.model.model import Model
 from evermodel.core.model.strategy import PRUNERS, Context, Split
-from evermodel.core.model.training import label_epochs, number_epochs_on
+from evermodel.core.model.training import label_epochs, label_training, number_epochs_on
 from evermodel.core.records.learning_curve import Epoch
 from evermodel.core.records.search_record import PruningTrial
 from evermodel.core.records.verdict import Cost
@@ -146,10 +146,11 @@ class RatioTrials:
     def _pruned(self, ratio: float, curve: list[Epoch], more: Mapping[str, Any]) -> Model:
         """One model; of several that answer together, each by itself."""
         told = {**self.settings, **more, "ratio": ratio}
+        listen = label_training(self.context.on_epoch, f"training after pruning, ratio {ratio:g}")
 
         def keep(epoch: Epoch) -> None:
             curve.append(epoch)
-            self.context.on_epoch(epoch)
+            listen(epoch)
 
         hear = number_epochs_on(keep)  # each step's recovery begins with its own epoch 1
         context = dataclasses.replace(self.context, on_epoch=hear)

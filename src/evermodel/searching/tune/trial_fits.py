@@ -16,6 +16,7 @@ from evermodel.core.model.capabilities import RoundCount, Tunable, convert_objec
 from evermodel.core.model.model import Model
 from evermodel.core.model.search_space import Dimension
 from evermodel.core.model.strategy import Context, Split
+from evermodel.core.model.training import label_training
 from evermodel.core.records.learning_curve import Epoch
 from evermodel.core.records.search_record import Value, Values
 from evermodel.core.stats.metric import METRICS
@@ -97,6 +98,7 @@ class Fits:
     def fit(self, values: Values, fold: int, watch: Watch | None) -> Fit:
         """Trains the point on a fold's rows. Costs one training; less where ``watch`` gives it up."""
         model, told = self.model(values)
+        listen = label_training(self.context.on_epoch, f"trial on fold {fold + 1} of {len(self.folds)}")
         rows, total, curve = self.folds[fold], self.total(values), list[tuple[float, float]]()
         heard = 0
 
@@ -105,7 +107,7 @@ class Fits:
             heard = epoch.number
             score = epoch.validation_score if epoch.validation_score is not None else -(epoch.validation_loss or 0.0)
             curve.append((epoch.number / total, float(score)))
-            self.context.on_epoch(epoch)
+            listen(epoch)
             if watch is not None and epoch.number < total and watch(*curve[-1]):
                 raise _GivenUp
 

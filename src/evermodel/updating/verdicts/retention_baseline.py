@@ -13,6 +13,7 @@ from evermodel.core.data.table import Table
 from evermodel.core.errors import EvermodelError
 from evermodel.core.model.model import Model
 from evermodel.core.model.strategy import Context, Split
+from evermodel.core.model.training import label_training
 from evermodel.core.records.version_card import VersionCard
 from evermodel.core.store import Store
 from evermodel.updating.recipes import EPOCHS
@@ -83,7 +84,8 @@ def _train_without(update_input: UpdateInput, context: Context) -> Model | None:
     if replay is None or not len(replay):
         return None
     settings = {"epochs": EPOCHS} if champion.signature.network else {}
-    unbounded = dataclasses.replace(context, deadline=None)
+    listen = label_training(context.on_epoch, "the deployed recipe without the rows that judge")
+    unbounded = dataclasses.replace(context, deadline=None, on_epoch=listen)
     try:
         return unbounded.run_strategy("refit", [champion], Split(replay), **settings)
     except EvermodelError:
