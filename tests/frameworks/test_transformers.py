@@ -105,7 +105,7 @@ def test_an_adapters_folder_is_read_by_peft(model: Any, tmp_path: Path) -> None:
     plugin.save(trained, tmp_path)
     base = AutoModelForSequenceClassification.from_pretrained(tmp_path / "base")
     network = PeftModel.from_pretrained(base, tmp_path / "adapter").eval()
-    batch = trained.tokens.batch(trained.tokens.encode(texts()["text"].to_list()))
+    batch = trained.reader.batch(trained.reader.read(texts()))
     with torch.inference_mode():
         found = network(**batch).logits.numpy()
     np.testing.assert_allclose(found, plugin.predict(trained, texts()), atol=1e-5)

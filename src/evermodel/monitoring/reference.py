@@ -31,7 +31,7 @@ PREDICTION = "prediction"
 
 def build_version_monitor(store: Store, card: VersionCard, model: Model) -> VersionMonitor:
     """The monitor of a version with its reference, from the newest rows that it knew. O(rows log rows)."""
-    table = select_newest_rows(store, card.name, model)
+    table = _leave_out_later_classes(select_newest_rows(store, card.name, model), model)
     if table is None or not len(table):
         return VersionMonitor(card.version)
     if card.shuffled:  # a file sorted by class must not look like a long season
@@ -71,6 +71,14 @@ def select_newest_rows(store: Store, name: str, model: Model) -> Table | None:
         if inside.sum() >= ENOUGH:
             return table.rows(inside)
     return table
+
+
+def _leave_out_later_classes(table: Table | None, model: Model) -> Table | None:
+    """The rows of classes that the version has an output for: after a rollback, later ones are remembered too."""
+    if table is None or model.contract.task == "regression":
+        return table
+    y = model.target(table)
+    return table.rows(~np.isfinite(y) | (y < len(model.contract.classes)))
 
 
 def estimate_quality_overdispersion(y: Array, p: Array, large: Array) -> float:

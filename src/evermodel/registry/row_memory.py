@@ -11,6 +11,7 @@ import polars as pl
 
 from evermodel.core.arrays import Array
 from evermodel.core.data.contract import Contract
+from evermodel.core.data.source import BURST
 from evermodel.core.data.table import Table
 from evermodel.core.records.codec import RecordKind, decode, encode
 from evermodel.core.records.column_roles import Roles
@@ -157,6 +158,11 @@ def read_rows(store: Store, contract: Contract, parts: Sequence[tuple[int, str |
     missing = [c for c in contract.columns if c.name not in frame.columns]
     kinds = {"number": pl.Float64, "boolean": pl.Float64, "image": pl.Binary}
     frame = frame.with_columns([pl.lit(None, kinds.get(c.kind, pl.String)).alias(c.name) for c in missing])
+    if contract.roles.entity == BURST:  # pictures that came in a table before: each stands alone
+        alone = pl.format("row {} of a table", pl.int_range(pl.len()))
+        frame = frame.with_columns(
+            pl.coalesce(pl.col(BURST), alone).alias(BURST) if BURST in frame.columns else alone.alias(BURST)
+        )
     return Table(frame, contract.roles, blocks)
 
 

@@ -13,7 +13,9 @@ import numpy as np
 from evermodel.core.arrays import Array
 from evermodel.core.contracts.differences import Differences, compare_with_contract
 from evermodel.core.data.cleaning import Cleaned, clean
-from evermodel.core.data.scan import scan
+from evermodel.core.data.contract import Contract
+from evermodel.core.data.scan import has_order, scan
+from evermodel.core.data.source import BURST
 from evermodel.core.data.table import Table
 from evermodel.core.errors import BadData, EvermodelError, NoData
 from evermodel.core.model.capabilities import LeafCount
@@ -107,6 +109,8 @@ def read_update_input(
     memory = read_memory(store, name)
     champion = load_version(store, card)
     contract = champion.contract.with_classes(memory.classes)  # the codes in the remembered rows are of these
+    contract, unordered = drop_order(contract, data)
+    card = dataclasses.replace(card, shuffled=card.shuffled or bool(unordered))
     champion = dataclasses.replace(champion, contract=contract)
     frame = scan(data, contract.row_format)
     learns = champion.signature.learns_categories and champion.transform.layout == "frame"
@@ -148,11 +152,26 @@ def read_update_input(
         cleaned=cleaned,
         differences=differences,
         source=_source(data),
-        remarks=(*remarks, *describe_unknown_values(differences, table, learns=learns)),
+        remarks=(*unordered, *remarks, *describe_unknown_values(differences, table, learns=learns)),
         suspicions=find_suspicions(champion, table, is_judged, replay),
         quarantined=quarantined,
         most_leaves=find_most_leaves(store, card, champion),
     )
+
+
+def drop_order(contract: Contract, data: Any) -> tuple[Contract, tuple[str, ...]]:
+    """The contract under which bursts stay together, and a sentence, where ``data`` has no order and rows had one.
+
+    A time or an entity that the user named stays.
+    """
+    roles = contract.roles
+    if roles.time is not None or roles.entity is not None or has_order(data):
+        return contract, ()
+    said = (
+        "Pictures in folders by class have no order, as the rows before had: those that judge are drawn at random, "
+        "class by class, and near-duplicates stay on one side."
+    )
+    return dataclasses.replace(contract, roles=dataclasses.replace(roles, entity=BURST)), (said,)
 
 
 def find_most_leaves(store: Store, card: VersionCard, champion: Model) -> int:

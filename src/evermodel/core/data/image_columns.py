@@ -1,4 +1,4 @@
-"""Paths of pictures in a table become the pictures' bytes, when they are asked for."""
+"""Pictures of a table, as paths or as structs of bytes and path, become bytes when they are asked for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ LARGEST = 64 << 20  # bytes of one picture's file
 
 
 def with_pictures(frame: pl.LazyFrame, folder: Path) -> pl.LazyFrame:
-    """``frame`` with each text column whose first value is the path of a picture below ``folder`` read as bytes."""
+    """``frame`` with pictures as bytes: each text column whose first value is the path of one below ``folder``, and
+    each struct of ``bytes`` and ``path``, as the package datasets writes them.
+    """
+    frame = unpack_pictures(frame, folder)
     texts = [name for name, dtype in frame.collect_schema().items() if dtype == pl.String]
     if not texts:
         return frame
@@ -22,6 +25,29 @@ def with_pictures(frame: pl.LazyFrame, folder: Path) -> pl.LazyFrame:
     if not found:
         return frame
     return frame.with_columns(picture_bytes(pl.col(n), folder) for n in found)
+
+
+def unpack_pictures(frame: pl.LazyFrame, folder: Path | None = None) -> pl.LazyFrame:
+    """``frame`` with the bytes of each struct of ``bytes`` and ``path``; where there are none, those of the file at the
+    path below ``folder``.
+    """
+    packed = [name for name, dtype in frame.collect_schema().items() if _packs_picture(dtype)]
+    if not packed:
+        return frame
+
+    def unpack(name: str) -> pl.Expr:
+        kept, path = (pl.col(name).struct.field(part) for part in ("bytes", "path"))
+        if folder is None:
+            return kept.alias(name)
+        read = picture_bytes(pl.when(kept.is_null()).then(path.cast(pl.String)), folder)
+        return kept.fill_null(read).alias(name)
+
+    return frame.with_columns(unpack(name) for name in packed)
+
+
+def _packs_picture(dtype: pl.DataType) -> bool:
+    fields = {field.name: field.dtype for field in dtype.fields} if isinstance(dtype, pl.Struct) else {}
+    return set(fields) == {"bytes", "path"} and fields["bytes"] == pl.Binary
 
 
 def is_picture_path(value: str | None, folder: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -27,6 +28,14 @@ def decode_images(column: pl.Series, shape: tuple[int, ...]) -> Array:
 
 
 def _decode(data: bytes | None, height: int, width: int, channels: int, row: int) -> Array:
+    picture = open_picture(data, row, channels)
+    if picture.size != (width, height):
+        picture = picture.resize((width, height))
+    return np.asarray(picture, dtype=np.uint8).reshape(height, width, channels)
+
+
+def open_picture(data: bytes | None, row: int, channels: int) -> Any:
+    """The picture of Pillow, grey for one channel, else in red, green and blue. Raises BadData naming the row."""
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
@@ -37,10 +46,12 @@ def _decode(data: bytes | None, height: int, width: int, channels: int, row: int
                 raise BadData(
                     f"Row {row} holds a picture of {picture.size} pixels; the largest side is {LARGEST_SIDE}."
                 )
-            picture = picture.convert("L" if channels == 1 else "RGB")
-            if picture.size != (width, height):
-                picture = picture.resize((width, height))
-            return np.asarray(picture, dtype=np.uint8).reshape(height, width, channels)
+            if picture.mode[0] in "IF":  # Pillow would cut every value at 255
+                raise BadData(
+                    f"Row {row} holds a picture of more than 8 bits a pixel ({picture.mode}); 8 are read.",
+                    "Scale its values to 0 to 255 as those were that the model was trained on, and save it so.",
+                )
+            return picture.convert("L" if channels == 1 else "RGB")
     except Image.DecompressionBombError:
         raise BadData(f"Row {row} holds a picture of more pixels than are read.", "Drop the row.") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, IndexError, EOFError, struct.error) as error:

@@ -20,7 +20,7 @@ Layout = Literal["matrix", "frame", "image"]
 class InputColumn:
     """What a model object says about one of its input columns; ``categories`` are its code table, in code order."""
 
-    kind: Literal["number", "boolean", "category", "text"]
+    kind: Literal["number", "boolean", "category", "text", "image"]
     categories: tuple[Any, ...] = ()
     refuses_unknown: bool = False  # the object raises for a value that is not among them
 

@@ -1,8 +1,9 @@
-"""Hugging Face transformers: folders of text classifiers (config.json, tokenizer.json, safetensors), read offline.
+"""Hugging Face transformers: folders of classifiers of texts or pictures, read offline.
 
-Code that comes with a folder is never run, and weights in a pickle are refused. A version keeps the pretrained network
-once, shared with the version before, and beside it the adapter and the head that were trained: a few megabytes. Limits:
-one text a row; one label or one number a text.
+A folder holds config.json, safetensors, and tokenizer.json or preprocessor_config.json. Code that comes with it is
+never run, and weights in a pickle are refused. A version keeps the pretrained network once, shared with the version
+before, and beside it the adapter and the head that were trained: a few megabytes. Limits: one text or picture a row,
+one label or number for it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def suffixes() -> tuple[str, ...]:
 
 
 def read_file(path: Path, *, trust: bool = False, factory: str | None = None) -> Any:
-    """A text classifier from its folder; ``trust`` changes nothing, because no code of a folder is ever run.
+    """A classifier from its folder; ``trust`` changes nothing, because no code of a folder is ever run.
 
     Raises BadModel, Unsafe, MissingExtra.
     """
@@ -68,7 +69,7 @@ def plain_script() -> Path:
 
 
 def plain_input(obj: Any, x: Any) -> Any:
-    """The column of texts as it is."""
+    """The column of texts or pictures as it is."""
     return x
 
 
@@ -98,7 +99,7 @@ def read_signature(obj: Any) -> Signature:
     return Signature(
         layout="frame",
         shape=(1,),
-        columns={0: InputColumn("text")},
+        columns={0: InputColumn(obj.reader.kind)},
         task="regression" if outputs == 1 else "binary" if outputs == 2 else "multiclass",
         classes=obj.labels,
         outputs=outputs,
@@ -109,7 +110,7 @@ def read_signature(obj: Any) -> Signature:
 
 
 def predict(obj: Any, x: Any) -> Array:
-    """(n, k) scores before a softmax, or (n, 1) values, of a frame of one column of texts; long texts are cut."""
+    """(n, k) scores before a softmax, or (n, 1) values, of a frame of one column; long texts are cut."""
     from evermodel.plugins.frameworks._transformers import predict as predicting
 
     return predicting.predict(obj, x)
@@ -134,7 +135,7 @@ def choose_trainable(obj: Any, part: TrainablePart, *, rank: int | None = None) 
 
 
 def widen(obj: Any, *, inputs: int, outputs: int) -> Any:
-    """More labels; texts are answered as before, to 0.00005 of a probability. Raises BadSetting without a bias."""
+    """More labels; rows are answered as before, to 0.00005 of a probability. Raises BadSetting without a bias."""
     from evermodel.plugins.frameworks._transformers.classification_head import widen_head
 
     if outputs <= obj.outputs:

@@ -37,9 +37,18 @@ def frames(source: Any, /) -> pl.LazyFrame:
     """The rows of a live frame; nothing is copied where its package shares memory.
 
     A two-dimensional numpy array (n, d) has columns "0" … "d-1". A Hugging Face dataset gives the rows of one split as
-    they are stored; what else gives an Arrow stream, such as a DuckDB relation, is read once. Raises BadData where it
-    is not a table.
+    they are stored, a column of pictures as their bytes; what else gives an Arrow stream, such as a DuckDB relation, is
+    read once. Raises BadData where it is not a table.
     """
+    frame = _read_frame(source)
+    if not any(isinstance(dtype, pl.Struct) for dtype in frame.collect_schema().values()):
+        return frame
+    from evermodel.core.data.image_columns import unpack_pictures
+
+    return unpack_pictures(frame)
+
+
+def _read_frame(source: Any) -> pl.LazyFrame:
     package = type(source).__module__.split(".")[0]
     if isinstance(source, pl.LazyFrame):
         return source

@@ -45,6 +45,7 @@ from evermodel.registry.adoption.given_transform import AS_THEY_ARE, TextVectori
 from evermodel.registry.adoption.known_columns import (
     check_kinds,
     check_known_values,
+    choose_picture_column,
     find_known_columns,
     match_columns,
 )
@@ -242,6 +243,7 @@ def fit_contract(
     if needs.names is not None and roles.inputs is None:
         encoded = read_encoded_names(needs.names, frame, roles)
         roles = dataclasses.replace(roles, inputs=needs.names if encoded is None else encoded.columns)
+    roles = choose_picture_column(frame, roles, needs)
     frame = match_columns(frame, roles)
     if options.predictions is not None:
         frame, carried, sources = attach_predictions(frame, options.predictions)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import polars as pl
 
 from evermodel.core.contracts.inference import KnownColumn
@@ -42,6 +44,29 @@ def find_known_columns(frame: pl.LazyFrame, roles: Roles, needs: Signature) -> d
         texts = tuple(class_text(category).strip() for category in column.categories)
         found[names[place]] = KnownColumn(column.kind, texts if len(set(texts)) == len(texts) else ())
     return found
+
+
+def choose_picture_column(frame: pl.LazyFrame, roles: Roles, needs: Signature) -> Roles:
+    """The roles with the one column of bytes as the input, where the model reads a picture and no inputs are named.
+
+    Raises ContractBroken where there is no such column, or are several.
+    """
+    if roles.inputs is not None or [column.kind for column in needs.columns.values()] != ["image"]:
+        return roles
+    schema = frame.collect_schema()
+    found = [name for name in roles.input_columns(schema.names()) if schema[name] == pl.Binary]
+    if len(found) == 1:
+        return dataclasses.replace(roles, inputs=tuple(found))
+    if found:
+        raise ContractBroken(
+            f"The model reads one picture; {len(found)} columns hold bytes: {', '.join(found[:8])}.",
+            "Name the one that holds its pictures with `inputs`.",
+        )
+    raise ContractBroken(
+        f"The model reads a picture; none of the columns holds one: {', '.join(schema.names()[:12])}.",
+        "Give a folder with a folder of pictures for each class, or a table with a column of PNG or JPEG bytes, or of "
+        "paths of such files beside the table.",
+    )
 
 
 def check_kinds(contract: Contract, needs: Signature) -> None:

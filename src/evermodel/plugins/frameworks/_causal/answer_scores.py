@@ -14,7 +14,7 @@ from evermodel.core.errors import BadModel
 from evermodel.plugins.frameworks._causal.answer_tree import plant_trees, score_tree
 from evermodel.plugins.frameworks._causal.language_model import LanguageModel
 from evermodel.plugins.frameworks._causal.padding import pad_left
-from evermodel.plugins.frameworks._transformers.predict import read_texts
+from evermodel.plugins.frameworks._transformers.input_readers import read_texts
 
 SEQUENCES = 128  # texts times labels in one forward pass: bounds the memory
 SCORED = 512  # tokens in one forward pass that get a score for each word of the vocabulary: bounds the memory

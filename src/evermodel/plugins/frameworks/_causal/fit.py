@@ -18,8 +18,8 @@ from evermodel.plugins.frameworks._causal.answer_scores import score_prompts
 from evermodel.plugins.frameworks._causal.language_model import LanguageModel
 from evermodel.plugins.frameworks._causal.padding import pad_left
 from evermodel.plugins.frameworks._transformers.fit import measure_log_scores
+from evermodel.plugins.frameworks._transformers.input_readers import read_texts
 from evermodel.plugins.frameworks._transformers.low_rank import adapter_parameters, put_adapter
-from evermodel.plugins.frameworks._transformers.predict import read_texts
 from evermodel.plugins.frameworks._transformers.training_loop import train_network
 
 EPOCHS = 3

@@ -1,4 +1,4 @@
-"""A text classifier as it is kept: a pretrained network that stays, and beside it the small part that was trained."""
+"""A classifier as it is kept: a pretrained network that stays, and beside it the small part that was trained."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from typing import Any
 
 from evermodel.core.model.capabilities import TrainablePart
 from evermodel.plugins.frameworks._transformers.classification_head import Head, copy_with_head, find_head
+from evermodel.plugins.frameworks._transformers.input_readers import InputReader, make_reader
 from evermodel.plugins.frameworks._transformers.low_rank import merge_adapter
 
 USUAL_RANK = 8
 
 
 @dataclass(frozen=True)
-class TextClassifier:
+class Classifier:
     """``network``, built from both, is what answers. An update replaces ``trained``; the large ``pretrained`` network
     is changed by a training of all weights alone, and its files are shared by the versions that it did not change in.
     """
 
     config: Mapping[str, Any]  # of the pretrained network, as its config.json
-    tokenizer: Mapping[str, bytes]  # the files that say how a text becomes token ids, by name
+    input_files: Mapping[str, bytes]  # by name, those that say how a text or a picture becomes tensors
     pretrained: Any  # a torch module, never changed
     files: tuple[Path, ...] = ()  # safetensors files that hold exactly its weights; () where none do
     files_are_kept: bool = False  # of a version, which nobody changes: the next version can share them
@@ -47,7 +48,7 @@ class TextClassifier:
 
     @property
     def outputs(self) -> int:
-        """How many numbers it gives for a text."""
+        """How many numbers it gives for a row."""
         return int(self.head.output.out_features)
 
     @property
@@ -55,11 +56,9 @@ class TextClassifier:
         return self.outputs == 1
 
     @cached_property
-    def tokens(self) -> Any:
-        """Makes token ids of texts; see ``text_tokens``."""
-        from evermodel.plugins.frameworks._transformers.text_tokens import TextTokens
-
-        return TextTokens(self.tokenizer, self.config)
+    def reader(self) -> InputReader:
+        """Makes tensors of rows. Raises BadModel where the files that say how cannot be read."""
+        return make_reader(self.input_files, self.config)
 
     def full_config(self) -> dict[str, Any]:
         """The configuration of ``network``: of the pretrained one, with the head's own number and names of labels."""
@@ -69,7 +68,7 @@ class TextClassifier:
         return {**found, "id2label": names, "label2id": {name: int(place) for place, name in names.items()}}
 
     def to_json(self) -> str:
-        """What the folder of a version holds beside weights and tokenizer."""
+        """What the folder of a version holds beside weights and the files for inputs."""
         labels = None if self.labels is None else list(self.labels)
         return json.dumps({"labels": labels, "part": self.part.value, "rank": self.rank})
 

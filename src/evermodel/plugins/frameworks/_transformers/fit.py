@@ -1,10 +1,10 @@
-"""Trains the part of a text classifier that may change: its adapter and head, its head alone, or all of it."""
+"""Trains the part of a classifier that may change: its adapter and head, its head alone, or all of it."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from evermodel.core.arrays import Array
 from evermodel.core.errors import BadSetting
 from evermodel.core.model.capabilities import TrainablePart
 from evermodel.core.model.training import Training
+from evermodel.plugins.frameworks._transformers.batch_statistics import estimate_statistics
 from evermodel.plugins.frameworks._transformers.classification_head import (
     copy_with_head,
     find_head,
@@ -20,20 +21,20 @@ from evermodel.plugins.frameworks._transformers.classification_head import (
     read_head,
     redraw_head,
 )
-from evermodel.plugins.frameworks._transformers.classifier import TextClassifier
+from evermodel.plugins.frameworks._transformers.classifier import Classifier
 from evermodel.plugins.frameworks._transformers.low_rank import adapter_parameters, put_adapter
-from evermodel.plugins.frameworks._transformers.predict import compute_scores, read_texts, score_tokens
-from evermodel.plugins.frameworks._transformers.text_tokens import in_batches
+from evermodel.plugins.frameworks._transformers.predict import compute_scores, score_rows
 from evermodel.plugins.frameworks._transformers.training_loop import train_network
 
 EPOCHS = 5
 BATCH = 16
 RATES = {TrainablePart.ADAPTER: 1e-3, TrainablePart.HEAD: 5e-3, TrainablePart.ALL: 1e-4}
 HEAD_FASTER = 10.0  # of all weights: a head with new labels has far to go, and the layers little
-LOOKED_AT = 512  # training texts on which the score of an epoch is taken
+MEASURED = 1_024  # training rows by which batch normalisation learns its means and variances in the end
+LOOKED_AT = 512  # training rows on which the score of an epoch is taken
 
 
-def fit(model: TextClassifier, x: Any, y: Array, training: Training, *, from_scratch: bool) -> TextClassifier:
+def fit(model: Classifier, x: Any, y: Array, training: Training, *, from_scratch: bool) -> Classifier:
     """A new classifier. ``from_scratch`` begins with a new head and a new adapter on the pretrained network.
 
     The same seed gives the same bits on the same machine. Raises BadSetting for more classes than outputs, BadData
@@ -48,17 +49,19 @@ def fit(model: TextClassifier, x: Any, y: Array, training: Training, *, from_scr
         if training.classes:
             raise_new_outputs(network, np.unique(y).tolist())
         _choose(network, model.part)
-        objective = ClassifierObjective(network, model, read_texts(x), y, training)
+        objective = ClassifierObjective(network, model, x, y, training)
         train_network(
             network,
             _group(network, model.part),
             RATES[model.part] if training.learning_rate is None else training.learning_rate,
-            [len(one.ids) for one in objective.encoded],
+            model.reader.measure(objective.rows),
             objective,
             training,
             batch=BATCH,
             epochs=EPOCHS,
         )
+        if model.part is TrainablePart.ALL:
+            estimate_statistics(network, objective.spread_batches())
     labels = training.classes or model.labels or None
     if model.part is TrainablePart.ALL:
         whole = network.eval().requires_grad_(False)
@@ -70,7 +73,7 @@ def fit(model: TextClassifier, x: Any, y: Array, training: Training, *, from_scr
     return dataclasses.replace(model, trained={**adapter, **read_head(network)}, labels=labels)
 
 
-def _check(model: TextClassifier, training: Training, *, from_scratch: bool) -> None:
+def _check(model: Classifier, training: Training, *, from_scratch: bool) -> None:
     if len(training.classes) > max(model.outputs, 2) or (training.classes and model.is_regression):
         raise BadSetting(
             f"The head has {model.outputs} outputs for {len(training.classes)} classes.",
@@ -85,7 +88,7 @@ def _check(model: TextClassifier, training: Training, *, from_scratch: bool) -> 
         )
 
 
-def _start(model: TextClassifier, seed: int, *, from_scratch: bool) -> Any:
+def _start(model: Classifier, seed: int, *, from_scratch: bool) -> Any:
     """A network of one's own, as the training begins."""
     if model.part is TrainablePart.ALL:
         return copy.deepcopy(model.network)
@@ -126,13 +129,12 @@ def _group(network: Any, part: TrainablePart) -> list[dict[str, Any]]:
 class ClassifierObjective:
     """The loss of the head's scores against labels or values, and log loss with accuracy or squared error with R2."""
 
-    def __init__(
-        self, network: Any, model: TextClassifier, texts: Sequence[str | None], y: Array, training: Training
-    ) -> None:
+    def __init__(self, network: Any, model: Classifier, x: Any, y: Array, training: Training) -> None:
         import torch
 
         self.network, self.model, self.y, self.training = network, model, y, training
-        self.encoded, self.classify = model.tokens.encode(texts), bool(training.classes)
+        self.rows, self.classify = model.reader.read(x), bool(training.classes)
+        self.random = np.random.default_rng(training.seed)
         target = torch.from_numpy(np.array(y))
         self.target = target.long() if self.classify else target.float()
         weight = training.weight
@@ -142,27 +144,33 @@ class ClassifierObjective:
         """The mean loss of the rows ``at``."""
         import torch.nn.functional as functional
 
-        scores = compute_scores(self.network, self.model.tokens.batch([self.encoded[i] for i in at])).float()
+        scores = compute_scores(
+            self.network, self.model.reader.batch_varied([self.rows[i] for i in at], self.random)
+        ).float()
         if self.classify:
             each = functional.cross_entropy(scores, self.target[at], reduction="none")
         else:
             each = (scores.reshape(len(at)) - self.target[at]) ** 2
         return each.mean() if self.weight is None else (each * self.weight[at]).mean()
 
+    def spread_batches(self) -> Iterator[dict[str, Any]]:
+        """Some rows that were trained on, drawn evenly, as they are; none of one row, which has no variance."""
+        drawn = self.random.permutation(len(self.rows))[:MEASURED]
+        for at in np.array_split(drawn, max(1, len(drawn) // BATCH)):
+            yield self.model.reader.batch([self.rows[i] for i in at])
+
     def measure_training(self) -> float:
-        return self._loss_and_score(self.encoded[:LOOKED_AT], self.y[:LOOKED_AT])[1]
+        return self._loss_and_score(self.rows[:LOOKED_AT], self.y[:LOOKED_AT])[1]
 
     def measure_validation(self) -> tuple[float | None, float | None]:
         if self.training.validation is None or not len(self.training.validation[1]):
             return None, None
-        watched = self.model.tokens.encode(read_texts(self.training.validation[0]))
+        watched = self.model.reader.read(self.training.validation[0])
         return self._loss_and_score(watched, self.training.validation[1])
 
-    def _loss_and_score(self, encoded: Sequence[Any], y: Array) -> tuple[float, float]:
+    def _loss_and_score(self, rows: Sequence[Any], y: Array) -> tuple[float, float]:
         """Log loss and accuracy, or mean squared error and R2."""
-        scores = np.empty((len(encoded), self.model.outputs), np.float64)
-        for at in in_batches(encoded, 64):
-            scores[at] = score_tokens(self.network, self.model.tokens.batch([encoded[i] for i in at]))
+        scores = score_rows(self.network, self.model.reader, rows, self.model.outputs).astype(np.float64)
         if not self.classify:
             error = float(np.mean((scores[:, 0] - y) ** 2))
             return error, 1.0 - error / (float(np.var(y)) or 1.0)

@@ -12,6 +12,7 @@ from evermodel.core.files import read_limited
 from evermodel.core.tensors.model_weights import has_weights, read_model_weights
 
 CONFIG, TOKENIZER, ADAPTER = "config.json", "tokenizer.json", "adapter_config.json"
+PROCESSOR = "preprocessor_config.json"  # says how a picture becomes the tensor that the network takes
 # Files that say how texts become token ids. The last ones are read by transformers alone, and go with the folder.
 TOKENIZER_FILES = (TOKENIZER, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".msgpack", ".h5")
@@ -19,6 +20,20 @@ UNNAMED = re.compile(r"LABEL_\d+")
 LARGEST_JSON = 50_000_000  # bytes of a configuration or a tokenizer
 MOST_LABELS = 100_000
 CLASSIFIERS = ("SequenceClassification",)  # ends of the names of architectures
+IMAGE_CLASSIFIERS = ("ForImageClassification",)
+OUT_OF_SCOPE = {  # parts of the names of architectures: what they answer with
+    "ObjectDetection": "boxes around objects (object detection)",
+    "Segmentation": "a label for each pixel (segmentation)",
+    "DepthEstimation": "a depth for each pixel (depth estimation)",
+    "KeypointDetection": "points in pictures (keypoint detection)",
+    "KeypointMatching": "matching points of two pictures",
+    "PoseEstimation": "the points of a body (pose estimation)",
+    "SuperResolution": "a picture (super-resolution)",
+    "VideoClassification": "a label for a video",
+    "ImageTextToText": "a text about a picture",
+    "AudioClassification": "a label for a sound",
+    "Zero": "a likeness of pictures and texts",
+}
 LANGUAGE_MODELS = ("ForCausalLM", "LMHeadModel")
 
 
@@ -50,7 +65,7 @@ def _peek(path: Path) -> dict[str, Any]:
 
 
 def read_checked_config(path: Path, *, language_model: bool = False) -> dict[str, Any]:
-    """The configuration of a text classifier, or of a language model, whose folder is whole.
+    """The configuration of a classifier, or of a language model, whose folder is whole.
 
     Raises BadModel or Unsafe, saying what to do.
     """
@@ -71,7 +86,14 @@ def read_checked_config(path: Path, *, language_model: bool = False) -> dict[str
     if not language_model:
         _check_architecture(path, config)
     _check_sizes(path, config, len(read_model_weights(path).tensors))
-    if not (path / TOKENIZER).is_file():
+    if takes_images(config):
+        if not (path / PROCESSOR).is_file():
+            raise BadModel(
+                f"There is no {PROCESSOR} in {path.name}: nothing says how a picture becomes the network's input.",
+                "Save the image processor that it was trained with into the folder: "
+                "AutoImageProcessor.from_pretrained(NAME).save_pretrained(FOLDER).",
+            )
+    elif not (path / TOKENIZER).is_file():
         raise BadModel(
             f"There is no {TOKENIZER} in {path.name}: nothing says how a text becomes token ids.",
             "Save the tokenizer into the folder: AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER).",
@@ -92,10 +114,24 @@ def read_json(path: Path) -> dict[str, Any]:
     return found
 
 
+def takes_images(config: dict[str, Any]) -> bool:
+    """Whether the configuration is that of a classifier of pictures."""
+    return any(str(name).endswith(IMAGE_CLASSIFIERS) for name in config.get("architectures") or ())
+
+
 def read_tokenizer(path: Path) -> dict[str, bytes]:
     """The files that say how a text becomes token ids, by name. Raises BadModel for one that is too large."""
+    return _read_files(path, TOKENIZER_FILES)
+
+
+def read_input_files(path: Path, config: dict[str, Any]) -> dict[str, bytes]:
+    """The files that say how a row becomes what the network takes, by name. Raises BadModel."""
+    return _read_files(path, (PROCESSOR,)) if takes_images(config) else read_tokenizer(path)
+
+
+def _read_files(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
     found = {}
-    for name in TOKENIZER_FILES:
+    for name in names:
         if not (path / name).is_file():
             continue
         try:
@@ -122,15 +158,23 @@ def read_labels(config: dict[str, Any]) -> tuple[Any, ...] | None:
 def _check_architecture(path: Path, config: dict[str, Any]) -> None:
     names = [str(name)[:60] for name in config.get("architectures") or ()]
     kind = names[0] if names else f"a {str(config.get('model_type'))[:40]} model"
-    if not any(name.endswith(CLASSIFIERS) for name in names):
+    if not any(name.endswith((*CLASSIFIERS, *IMAGE_CLASSIFIERS)) for name in names):
+        answers = next((said for part, said in OUT_OF_SCOPE.items() if any(part in name for name in names)), None)
+        if answers is not None:
+            raise BadModel(
+                f"{path.name} holds {kind}, which answers with {answers}: such models are out of scope.",
+                "Taken are classifiers of texts or of pictures, and causal language models.",
+            )
         raise BadModel(
-            f"{path.name} holds {kind}, which has no head that classifies texts.",
-            "Taken are models for sequence classification and causal language models. Train a head on it: "
-            "AutoModelForSequenceClassification.from_pretrained(FOLDER, num_labels=N), and save that.",
+            f"{path.name} holds {kind}, which has no head that classifies texts or pictures.",
+            "Taken are models for sequence classification and image classification, and causal language models. "
+            "Train a head on it: AutoModelForSequenceClassification, or AutoModelForImageClassification"
+            ".from_pretrained(FOLDER, num_labels=N), and save that.",
         )
     if config.get("problem_type") == "multi_label_classification":
+        row = "picture" if takes_images(config) else "text"
         raise BadModel(
-            f"{path.name} gives several labels to one text; a model that is kept here answers one.",
+            f"{path.name} gives several labels to one {row}; a model that is kept here answers one.",
             "Train and adopt one model for each label.",
         )
 
@@ -147,9 +191,11 @@ def _check_sizes(path: Path, config: dict[str, Any], tensors: int) -> None:
 def _refuse_weights(path: Path) -> None:
     there = sorted(p.name for p in path.iterdir() if p.suffix in PICKLES)
     if there:
+        images = takes_images(_peek(path))
+        of, beside = ("Image", PROCESSOR) if images else ("Sequence", "the tokenizer's files")
         raise Unsafe(
             f"{path.name} holds its weights as {there[0]}: files of this kind can run code when they are read.",
-            "Where you trust the file: AutoModelForSequenceClassification.from_pretrained(FOLDER)"
-            ".save_pretrained(NEW) writes safetensors; then adopt NEW, with the tokenizer's files in it.",
+            f"Where you trust the file: AutoModelFor{of}Classification.from_pretrained(FOLDER)"
+            f".save_pretrained(NEW) writes safetensors; then adopt NEW, with {beside} in it.",
         )
     raise BadModel(f"There are no weights in {path.name}: it has no model.safetensors.", "Copy the whole folder.")

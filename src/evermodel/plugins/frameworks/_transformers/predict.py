@@ -1,44 +1,35 @@
-"""Answers of a text classifier."""
+"""Answers of a classifier."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from evermodel.core.arrays import Array
-from evermodel.core.errors import BadData
-from evermodel.plugins.frameworks._transformers.classifier import TextClassifier
-from evermodel.plugins.frameworks._transformers.text_tokens import in_batches
-
-ROWS = 64  # texts in one forward pass: more gain nothing on a processor
+from evermodel.plugins.frameworks._transformers.classifier import Classifier
+from evermodel.plugins.frameworks._transformers.input_readers import InputReader
 
 
-def predict(model: TextClassifier, x: Any) -> Array:
-    """(n, k) float32 scores before a softmax, or (n, 1) values, of a frame with one column of texts."""
-    network, encoded = model.network.eval(), model.tokens.encode(read_texts(x))
-    found = np.empty((len(encoded), model.outputs), np.float32)
-    for at in in_batches(encoded, ROWS):
-        found[at] = score_tokens(network, model.tokens.batch([encoded[i] for i in at]))
-    return found
+def predict(model: Classifier, x: Any) -> Array:
+    """(n, k) float32 scores before a softmax, or (n, 1) values, of a frame with one column of texts or pictures."""
+    return score_rows(model.network.eval(), model.reader, model.reader.read(x), model.outputs)
 
 
-def score_tokens(network: Any, batch: dict[str, Any]) -> Array:
+def score_rows(network: Any, reader: InputReader, rows: Sequence[Any], outputs: int) -> Array:
+    """(n, k) float32 of a network in evaluation mode."""
     import torch
 
+    found = np.empty((len(rows), outputs), np.float32)
     with torch.inference_mode():
-        return np.asarray(compute_scores(network, batch).float().numpy())
+        for at in reader.split(rows, reader.rows_at_once):
+            found[at] = compute_scores(network, reader.batch([rows[i] for i in at])).float().numpy()
+    return found
 
 
 def compute_scores(network: Any, batch: dict[str, Any]) -> Any:
     """The network's scores (n, k), by those of the inputs that it takes."""
     taken = inspect.signature(network.forward).parameters
     return network(**{name: tensor for name, tensor in batch.items() if name in taken}).logits
-
-
-def read_texts(x: Any) -> list[str | None]:
-    """The texts of the frame's only column. Raises BadData for more columns."""
-    if len(x.columns) != 1:
-        raise BadData(f"The model reads one text; the rows have {len(x.columns)} columns: {', '.join(x.columns[:8])}.")
-    return [None if text is None else str(text) for text in x.to_series().to_list()]

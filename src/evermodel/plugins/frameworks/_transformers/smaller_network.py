@@ -18,19 +18,19 @@ from evermodel.core.arrays import Array
 from evermodel.core.errors import BadModel, BadSetting
 from evermodel.core.model.capabilities import TrainablePart
 from evermodel.core.model.channel_groups import Channels, Group
-from evermodel.plugins.frameworks._transformers.classifier import TextClassifier
+from evermodel.plugins.frameworks._transformers.classifier import Classifier
 
 LAYERS = "num_hidden_layers"  # the name that transformers gives their number in every configuration
 UNITS = ("intermediate_size", "hidden_dim", "ffn_dim")  # those of the width inside a layer, by architecture
 PER_LAYER = ("layer_types",)  # entries of a configuration that are a list with a value for each layer
 
 
-def count_layers(model: TextClassifier) -> int:
+def count_layers(model: Classifier) -> int:
     """Raises BadModel where the network is no chain of equal layers."""
     return len(_find_layers(model.network)[1])
 
 
-def remove_layers(model: TextClassifier, positions: Collection[int]) -> TextClassifier:
+def remove_layers(model: Classifier, positions: Collection[int]) -> Classifier:
     """The classifier without these layers, 0 being the first; the adapter has become part of the weights.
 
     Raises BadSetting for a position that is not there, or where no layer would be left.
@@ -58,12 +58,12 @@ def remove_layers(model: TextClassifier, positions: Collection[int]) -> TextClas
     return _rebuild(model, {LAYERS: len(kept), **per_layer}, state)
 
 
-def find_channel_groups(model: TextClassifier) -> list[Group]:
+def find_channel_groups(model: Classifier) -> list[Group]:
     """The units inside each layer, between its two large matrices. Raises BadModel for networks without such units."""
     return _trace_units(model.network).groups()
 
 
-def remove_channels(model: TextClassifier, removed: Mapping[str, Array]) -> TextClassifier:
+def remove_channels(model: Classifier, removed: Mapping[str, Array]) -> Classifier:
     """The classifier without these units; each layer must lose as many, because the configuration has one width."""
     network = model.network
     trace = _trace_units(network)
@@ -83,7 +83,7 @@ def remove_channels(model: TextClassifier, removed: Mapping[str, Array]) -> Text
     return _rebuild(model, {_find_width(network.config)[0]: widths.pop()}, state)
 
 
-def mask_channels(model: TextClassifier, removed: Mapping[str, Array]) -> TextClassifier:
+def mask_channels(model: Classifier, removed: Mapping[str, Array]) -> Classifier:
     """The same classifier with zeros for the weights of these units."""
     import torch
 
@@ -149,7 +149,7 @@ def _numbers(tensor: Any) -> Array:
     return np.asarray(tensor.detach().numpy())
 
 
-def _rebuild(model: TextClassifier, changes: Mapping[str, Any], state: Mapping[str, Any]) -> TextClassifier:
+def _rebuild(model: Classifier, changes: Mapping[str, Any], state: Mapping[str, Any]) -> Classifier:
     """A network of the changed configuration with these weights; all of them can be trained on."""
     import torch
 

@@ -13,6 +13,7 @@ from evermodel.core.arrays import Array
 from evermodel.core.errors import BadData
 from evermodel.core.model.training import BestEpoch, Training
 from evermodel.core.records.learning_curve import Epoch
+from evermodel.plugins.frameworks._transformers.batch_statistics import find_frozen_norms
 
 WARM_UP = 0.06  # share of the steps in which the learning rate rises from 0; then it falls straight back to 0
 LONGEST_GRADIENT = 1.0
@@ -45,12 +46,14 @@ def train_network(
     import torch
 
     chosen = [tensor for group in groups for tensor in group["params"]]
-    steps = list(_batches(lengths, training, batch, epochs))
+    steps, frozen = list(_batches(lengths, training, batch, epochs)), find_frozen_norms(network)
     optimizer = torch.optim.AdamW([dict(g) for g in groups], lr=0.0, weight_decay=training.weight_decay or 0.0)
     best = None if training.patience is None else BestEpoch[list[Any]](training.patience)
     began, losses, number = time.monotonic(), [], 1
     for step, (at, ends) in enumerate(steps, 1):
         network.train()
+        for norm in frozen:
+            norm.eval()
         for group in optimizer.param_groups:
             group["lr"] = group["faster"] * rate * _share(step, len(steps))
         loss = objective.compute_loss(at)

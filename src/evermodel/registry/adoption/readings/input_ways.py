@@ -71,7 +71,9 @@ def _list_transforms(model: Model, sample: Table, scalings: tuple[Scaling, ...])
         return
     if needs.layout == "frame":
         features = tuple(Feature(c.name, dtype=_find_stored_type(c)) for c in contract.columns)
-        yield Transform(features, layout="frame"), "as named columns"
+        pictures = any(column.kind == "image" for column in needs.columns.values())
+        way = "pixels as its own image processor makes them" if pictures else "as named columns"
+        yield Transform(features, layout="frame"), way
         return
     if model.transform.inputs:
         yield from _list_named_transforms(model, sample, scalings)

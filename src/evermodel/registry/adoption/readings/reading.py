@@ -34,7 +34,10 @@ class Reading:
     def description(self) -> str:
         output = self.model.output
         scaling = self.model.transform.scaling
-        fed = [f"{'no' if scaling == 'none' else scaling} scaling", self.encoding]
+        scaled = [f"{'no' if scaling == 'none' else scaling} scaling"]
+        if any(column.kind == "image" for column in self.model.signature.columns.values()):
+            scaled = []  # its image processor may well scale
+        fed = [*scaled, self.encoding]
         parts = ["fed as the given transform says"] if scaling == "given" else fed
         if output.kind == "logit":
             parts.append("scores before a sigmoid or softmax")
