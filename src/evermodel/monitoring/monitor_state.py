@@ -10,6 +10,7 @@ import gzip
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from evermodel.core.errors import Damaged, Moved
 from evermodel.core.records.codec import RecordKind, decode, encode
@@ -19,6 +20,8 @@ from evermodel.core.records.monitoring import Alarm, Window
 from evermodel.core.stats.reference_bins import ColumnCounts, ColumnReference
 from evermodel.core.stats.row_cells import Cells
 from evermodel.core.store import Move, Store
+from evermodel.monitoring.texts.text_counts import TextCounts
+from evermodel.monitoring.texts.text_reference import TextReference
 
 TRIES = 20  # of putting a state in place while others do the same
 ALIAS = "monitor"
@@ -41,6 +44,7 @@ class WindowCounts:
     confidence: tuple[float, ...] = ()  # sums over its labelled rows, as core/stats/accuracy_estimate.py keeps them
     error_sums: tuple[tuple[float, ...], ...] = ()  # of a regression: kind, labelled rows, their errors (3, …)
     n_merged: int = 1  # windows that were merged into it
+    texts: Mapping[str, TextCounts] = field(default_factory=dict)  # column -> its texts
 
     def __add__(self, other: WindowCounts) -> WindowCounts:
         names = dict.fromkeys((*self.columns, *other.columns))
@@ -62,6 +66,7 @@ class WindowCounts:
             confidence=self.confidence,
             error_sums=self.error_sums,
             n_merged=self.n_merged,
+            texts={n: add_counts(self.texts.get(n), other.texts.get(n)) for n in {**self.texts, **other.texts}},
         )
 
 
@@ -115,6 +120,8 @@ class VersionMonitor:
     windows: Mapping[str, WindowCounts] = field(default_factory=dict)
     progress: Mapping[str, TestProgress] = field(default_factory=dict)  # "drift:age" -> …
     evidence: Mapping[str, float] = field(default_factory=dict)  # log e-value now
+    texts: Mapping[str, TextReference] = field(default_factory=dict)  # column -> what its texts are measured against
+    recent_texts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # column -> hashes of its newest texts
 
 
 @dataclass(frozen=True)
@@ -147,10 +154,11 @@ class MonitorState:
         return dataclasses.replace(self, counters={**self.counters, **grown})
 
 
+Counts = TypeVar("Counts", ColumnCounts, TextCounts)
 MONITOR_STATE = RecordKind("state of a monitor", MonitorState)
 
 
-def add_counts(a: ColumnCounts | None, b: ColumnCounts | None) -> ColumnCounts:
+def add_counts(a: Counts | None, b: Counts | None) -> Counts:
     """The counts of both; either may be absent."""
     if a is None or b is None:
         return a or b  # type: ignore[return-value]

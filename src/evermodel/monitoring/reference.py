@@ -18,6 +18,7 @@ from evermodel.core.stats.reference_bins import build_references
 from evermodel.core.stats.row_cells import JOINT, Cells
 from evermodel.core.store import Store
 from evermodel.monitoring.monitor_state import VersionMonitor
+from evermodel.monitoring.texts.text_columns import learn_text_columns, list_learnt_columns
 from evermodel.registry.row_memory import read_memory
 
 ENOUGH = 2_000  # newest known rows that suffice as a reference; older ones may be of an old concept
@@ -39,7 +40,9 @@ def build_version_monitor(store: Store, card: VersionCard, model: Model) -> Vers
     frame = with_descriptions(spread_rows(table.frame.lazy(), len(table)), model.contract.columns)
     inputs, telling = model.contract.names, describe_features(model.contract.columns)
     names = [*(n for n in inputs if n not in telling.values()), *telling]
-    columns = build_references(frame, names)
+    kinds = {c.kind for c in model.contract.columns}
+    texts, measured = learn_text_columns(frame, model.contract) if "text" in kinds else ({}, pl.DataFrame())
+    columns = build_references(measured, measured.columns) | build_references(frame, names)
     sample = Table(spread_rows(frame.lazy(), frame.height, PREDICTED), table.roles)
     p, y = model.predict(sample.frame), model.target(sample)
     columns |= build_references(select_prediction(p, model.contract.classes).to_frame(), [PREDICTION])
@@ -49,6 +52,7 @@ def build_version_monitor(store: Store, card: VersionCard, model: Model) -> Vers
     overdispersion = {"quality": estimate_quality_overdispersion(y[usable], p[usable], loss > edge)}
     answer = p if p.ndim == 1 else p[:, 1] if p.shape[1] == 2 else p.argmax(axis=1)
     related = find_related_columns(sample.frame, names, answer) if len(names) <= MOST_COLUMNS else {}
+    telling |= {n: of for of in texts for n in list_learnt_columns(of)}
     related |= {n: tuple(m for m in telling if telling[m] == of and m != n) for n, of in telling.items()}
     importance = permutation_importance(model, sample, inputs)
     importance |= {n: importance[of] for n, of in telling.items() if of in importance}
@@ -56,8 +60,9 @@ def build_version_monitor(store: Store, card: VersionCard, model: Model) -> Vers
     cells = cells_and_rows[0] if cells_and_rows is not None else None
     if cells_and_rows is not None:
         columns |= build_references(cells_and_rows[0](frame.filter(pl.Series(cells_and_rows[1]))).to_frame(), [JOINT])
+    baselines = _baseline_from_judge(card)
     return VersionMonitor(
-        card.version, columns, importance, edge, related, cells, overdispersion, _baseline_from_judge(card)
+        card.version, columns, importance, edge, related, cells, overdispersion, baselines, texts=texts
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from evermodel.core.store import Store
 from evermodel.monitoring.monitor_state import MonitorState, StoredRows, VersionMonitor, WindowCounts
 from evermodel.monitoring.performance import count_predictions, read_predictions
 from evermodel.monitoring.reference import PREDICTION, compute_losses, select_prediction
+from evermodel.monitoring.texts.text_columns import count_texts
+from evermodel.monitoring.texts.text_counts import TextCounts
 from evermodel.monitoring.watched_rows import (
     CODE,
     ERROR_GROUP,
@@ -97,6 +100,7 @@ class Intake:
         self.latencies: list[tuple[float, int]] = []
         self.newest = -np.inf
         self.last_window: int | None = None
+        self.recent_texts = watched.recent_texts
 
     def add(self, block: Block) -> None:
         """Counts the rows of a block by window, and stores their predictions."""
@@ -157,6 +161,12 @@ class Intake:
         columns = {c: count_groups(inputs[c], codes, n, r) for c, r in known.items() if c in present}
         if cells and JOINT in known and {c[0] for c in (*cells.numbers, *cells.categories)} <= present:
             columns[JOINT] = count_groups(cells(inputs), codes, n, known[JOINT])
+        texts: Mapping[str, list[TextCounts]] = {}
+        if self.watched.texts:
+            known_texts = inputs.drop([c for c in self.incoming.missing_columns if c in inputs.columns])
+            counted = count_texts(known_texts, self.watched.texts, known, self.recent_texts, codes, n)
+            columns, texts = {**columns, **counted.columns}, counted.sums
+            self.recent_texts = counted.recent
         order = np.argsort(codes, kind="stable")
         ordered = kept if (order == np.arange(len(order))).all() else kept[order]
         prediction, windows = known.get(PREDICTION), []
@@ -171,7 +181,8 @@ class Intake:
             names = name_window(int(start), self.cut, self.cut.rows)
             sums = sum_labels(answered, self.contract, self.watched.loss_edge)
             predicted = count_predictions(part, self.contract)
-            windows.append(WindowCounts(*names, part.height, *sums, columns=counts, predicted=predicted))
+            texts_of = {name: of[i] for name, of in texts.items()}
+            windows.append(WindowCounts(*names, part.height, *sums, counts, predicted, texts=texts_of))
         return windows
 
     def _flush(self) -> None:
@@ -187,7 +198,9 @@ class Intake:
         windows = dict(self.watched.windows)
         for key, window in self.touched.items():
             windows[key] = windows[key] + window if key in windows else window
-        watched = dataclasses.replace(self.watched, windows=dict(sorted(windows.items())))
+        watched = dataclasses.replace(
+            self.watched, windows=dict(sorted(windows.items())), recent_texts=self.recent_texts
+        )
         gauges, now = dict(self.state.gauges), current_seconds()
         newest = self.newest if np.isfinite(self.newest) else now
         gauges["last_row"] = max(newest, gauges.get("last_row", newest))

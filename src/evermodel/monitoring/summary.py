@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from evermodel.core.records.monitoring import Drift, Importance, Level, MetricValue, MonitorStatus, Window
+from evermodel.core.records.monitoring import Drift, Importance, Level, MetricValue, MonitorStatus, TextAspect, Window
 from evermodel.core.stats.accuracy_estimate import MIN_LABELLED, fit_trust
 from evermodel.core.stats.drift_statistic import DRIFT_STATISTICS, OfCounts
 from evermodel.core.stats.reference_bins import ColumnCounts, ColumnReference
@@ -19,10 +19,12 @@ from evermodel.monitoring.alarms.alarm_wording import build_notices
 from evermodel.monitoring.alarms.incidents import find_open_alarms
 from evermodel.monitoring.monitor_state import MonitorState, VersionMonitor, WindowCounts
 from evermodel.monitoring.reference import PREDICTION
+from evermodel.monitoring.texts.text_changes import MEASURED, measure_aspect, share_of_baseline
 from evermodel.monitoring.windows import list_earlier_sums, quantile_of_delays
 from evermodel.registry.results import Result, to_json_value
 
 SHOWN_WINDOWS = 200
+LAST_OF_TEXT = f".{TextAspect.NOT_ASCII}"
 LINES = 6
 
 
@@ -46,7 +48,7 @@ def summarize_state(state: MonitorState) -> MonitorStatus:
         baseline=dict(state.baseline),
         counters=dict(state.counters),
         gauges=compute_gauges(state),
-        notes=(*state.notes, *_note_estimate(watched)),
+        notes=(*state.notes, *_note_estimate(watched), *_note_texts(watched)),
     )
 
 
@@ -75,6 +77,17 @@ def _note_estimate(watched: VersionMonitor) -> tuple[str, ...]:
     return (f"without labels, the accuracy is estimated as {what}; a change of concept would not show in it",)
 
 
+def _note_texts(watched: VersionMonitor) -> tuple[str, ...]:
+    """That texts are watched by their characters alone, where the monitor began before there was more."""
+    old = [n.removesuffix(LAST_OF_TEXT) for n in watched.columns if n.endswith(LAST_OF_TEXT)]
+    if not (old := [n for n in old if n not in watched.texts]):
+        return ()
+    return (
+        f"of the texts of {', '.join(old)}, lengths and characters are watched; words, scripts, topics and repeated "
+        "texts are from the next version on, since the reference of this one was made without them",
+    )
+
+
 def _unmeasured_window(version: str, window: WindowCounts) -> tuple[Window, ...]:
     return (
         Window(window.start, window.end, window.rows, window.labelled, version, predictions=dict(window.predicted)),
@@ -87,9 +100,28 @@ def _list_drift(state: MonitorState, watched: VersionMonitor) -> Iterator[Drift]
     if not keys:
         return
     newest = watched.windows[keys[-1]]
+    of_texts = _measure_texts(watched, newest) if watched.texts else {}
     for name, reference in watched.columns.items():
         if name in newest.columns:
-            yield _compute_drift(state, watched, name, reference, newest.columns[name])
+            drift = _compute_drift(state, watched, name, reference, newest.columns[name])
+            means = of_texts.pop(name, {})
+            yield dataclasses.replace(drift, statistics={**drift.statistics, **means}) if means else drift
+    for name, means in of_texts.items():
+        yield _rate_drift(state, watched, name, means)
+
+
+def _measure_texts(watched: VersionMonitor, newest: WindowCounts) -> dict[str, dict[str, float]]:
+    """``text.length``, … -> its mean in a window's texts, and in the reference rows' or the first ones watched."""
+    means: dict[str, dict[str, float]] = {}
+    for column, texts in newest.texts.items():
+        for aspect in MEASURED if texts.texts else ():
+            name = f"{column}.{aspect}"
+            means[name] = {"mean": measure_aspect(aspect, texts)}
+            if aspect is not TextAspect.REPEATS:
+                means[name]["reference_mean"] = measure_aspect(aspect, watched.texts[column].counts)
+            elif (before := watched.baselines.get(f"drift:{name}")) is not None:
+                means[name]["reference_mean"] = share_of_baseline(before)
+    return means
 
 
 def _compute_drift(
@@ -105,6 +137,10 @@ def _compute_drift(
         statistics[odd] = n / float(now.bins.sum())
     if now.rows:
         statistics["missing"] = now.missing / now.rows
+    return _rate_drift(state, watched, name, statistics)
+
+
+def _rate_drift(state: MonitorState, watched: VersionMonitor, name: str, statistics: Mapping[str, float]) -> Drift:
     log_evidence = watched.evidence.get(f"drift:{name}", math.nan)
     alarmed = [a.level for a in find_open_alarms(state.alarms, name)]
     level: Level = "critical" if "critical" in alarmed else "warning" if alarmed else "ok"
@@ -172,4 +208,8 @@ def _interval(v: MetricValue) -> str:
 
 def _drift_line(d: Drift) -> str:
     statistics = ", ".join(f"{k} {v:.3g}" for k, v in d.statistics.items() if k in ("ks", "psi", "missing"))
+    if "mean" in d.statistics:
+        statistics += f"{', ' if statistics else ''}mean {d.statistics['mean']:.3g}"
+        if "reference_mean" in d.statistics:
+            statistics += f" (before {d.statistics['reference_mean']:.3g})"
     return f"{d.column} ({d.importance}): {statistics}"

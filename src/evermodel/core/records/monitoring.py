@@ -63,6 +63,7 @@ class AlarmCause(StrEnum):
     VALUES_SHIFTED = "values_shifted"
     PREDICTIONS_SHIFTED = "predictions_shifted"
     COLUMNS_SHIFTED_TOGETHER = "columns_shifted_together"
+    TEXTS_CHANGED = "texts_changed"
     VALUES_MISSING = "values_missing"
     CATEGORIES_UNSEEN = "categories_unseen"
     VALUES_OUT_OF_RANGE = "values_out_of_range"
@@ -80,6 +81,34 @@ class AlarmLink(StrEnum):
     SAME_ROWS = "same_rows"  # they changed from the same rows on
 
 
+class TextAspect(StrEnum):
+    """What is watched of texts: the ends of the columns' names."""
+
+    MISSING = "missing"
+    SCRIPT = "script"
+    UNSEEN_WORDS = "unseen words"
+    REPEATS = "repeats"
+    LENGTH = "length"
+    NOVELTY = "novelty"
+    TOPIC = "topic"
+    WORD_LENGTH = "word length"
+    DIGITS = "digits"
+    CAPITALS = "capitals"
+    SIGNS = "signs"
+    NOT_ASCII = "not ASCII"
+
+
+@dataclass(frozen=True)
+class TextChange:
+    """One aspect of a column's texts: characters a text or a word, else a share; of new rows and of the reference."""
+
+    column: str
+    aspect: TextAspect
+    now: float
+    before: float
+    detail: str = ""  # the script
+
+
 @dataclass(frozen=True)
 class AlarmData:
     """The numbers behind an alarm; None where they do not apply."""
@@ -94,6 +123,7 @@ class AlarmData:
     longest_gap: float | None = None  # seconds between two deliveries
     n_deliveries: int | None = None
     link: AlarmLink | None = None
+    texts: tuple[TextChange, ...] = ()
 
 
 @dataclass(frozen=True)

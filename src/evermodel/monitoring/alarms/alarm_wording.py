@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from evermodel.core.records.monitoring import Alarm, AlarmCause, AlarmKind, AlarmLink, MonitorStatus
 from evermodel.monitoring.alarms.subjects import column_of
+from evermodel.monitoring.texts.text_changes import describe_changes, find_aspect
 
 NAMED = 6  # columns that a sentence names
 MATTERS_MUCH = 0.25  # share of the most important column's importance
@@ -19,7 +20,10 @@ _LINKS = {
 
 def describe_alarm(alarm: Alarm) -> str:
     """What was observed, in one sentence without its full stop: notices and tables put it into their own lines."""
-    return _TEXTS[AlarmCause(alarm.cause)](alarm) + _describe_members(alarm)
+    text = _TEXTS[AlarmCause(alarm.cause)](alarm)
+    if alarm.data.texts and alarm.cause != AlarmCause.TEXTS_CHANGED:
+        text += f"; {describe_changes(alarm.data.texts)}"
+    return text + _describe_members(alarm)
 
 
 def next_command(alarm: Alarm, name: str, version: str) -> str:
@@ -30,7 +34,7 @@ def next_command(alarm: Alarm, name: str, version: str) -> str:
         return f"evermodel watch {name} CORRECTED_ROWS"
     if alarm.kind in (AlarmKind.FRESHNESS, AlarmKind.VOLUME):
         return f"evermodel watch {name} NEW_ROWS"
-    if alarm.kind in (AlarmKind.DRIFT, AlarmKind.LABELS):
+    if alarm.kind in (AlarmKind.DRIFT, AlarmKind.LABELS) or alarm.cause == AlarmCause.TEXTS_CHANGED:
         return f"evermodel watch {name} --labels FILE"
     return f"evermodel show {name} {version}"
 
@@ -60,7 +64,9 @@ def describe_seconds(seconds: float) -> str:
 def _describe_members(alarm: Alarm) -> str:
     """``; also b, c``: the other columns that alarmed from the same cause."""
     columns = dict.fromkeys(column_of(key) for key in alarm.members)
-    others = [c for c in columns if c != alarm.subject]
+    told = {f"{c.column}.{c.aspect}" for c in alarm.data.texts}
+    texts = {c.column: None for c in alarm.data.texts}
+    others = [c for c in columns if c != alarm.subject and c not in told and not (texts and find_aspect(c, texts))]
     if not others:
         return ""
     more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
@@ -85,8 +91,7 @@ def _shifted(alarm: Alarm) -> str:
     text = f"the values of {alarm.subject} are distributed differently than in the reference rows"
     if alarm.data.importance is None:
         return text
-    much = "strongly" if alarm.data.importance >= MATTERS_MUCH else "weakly"
-    return f"{text}; the model depends {much} on this column"
+    return f"{text}; the model depends {_strength(alarm.data.importance)} on this column"
 
 
 def _predictions(alarm: Alarm) -> str:
@@ -98,6 +103,19 @@ def _predictions(alarm: Alarm) -> str:
 def _missing(alarm: Alarm) -> str:
     now, before = _percent(alarm.data.share_now), _percent(alarm.data.share_before)
     return f"values of {alarm.subject} are missing in {now} of the newest rows, and in {before} of the reference rows"
+
+
+def _texts(alarm: Alarm) -> str:
+    text = (
+        describe_changes(alarm.data.texts) or f"{alarm.subject} is distributed differently than in the reference rows"
+    )
+    if alarm.data.importance is None:
+        return text
+    return f"{text}; the model depends {_strength(alarm.data.importance)} on them"
+
+
+def _strength(importance: float) -> str:
+    return "strongly" if importance >= MATTERS_MUCH else "weakly"
 
 
 def _rows_stopped(alarm: Alarm) -> str:
@@ -126,6 +144,7 @@ _TEXTS: dict[AlarmCause, Callable[[Alarm], str]] = {
     AlarmCause.COLUMNS_SHIFTED_TOGETHER: lambda _: (
         "the columns depend on each other differently than in the reference rows, even if each looks as before"
     ),
+    AlarmCause.TEXTS_CHANGED: _texts,
     AlarmCause.VALUES_MISSING: _missing,
     AlarmCause.CATEGORIES_UNSEEN: lambda a: (
         f"{a.subject} holds categories that the reference rows do not hold, "

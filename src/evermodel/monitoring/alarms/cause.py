@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from evermodel.core.records.monitoring import AlarmCause, AlarmData, AlarmKind
+import numpy as np
+
+from evermodel.core.records.monitoring import AlarmCause, AlarmData, AlarmKind, TextAspect, TextChange
 from evermodel.core.stats.row_cells import JOINT
 from evermodel.monitoring.alarms.subjects import Subject
 from evermodel.monitoring.monitor_state import MonitorState, VersionMonitor
 from evermodel.monitoring.reference import PREDICTION
+from evermodel.monitoring.texts.text_changes import find_aspect, measure_change, share_of_baseline
 
 OF_KIND = {
     AlarmKind.MISSING: AlarmCause.VALUES_MISSING,
@@ -21,6 +24,9 @@ def find_cause(state: MonitorState, watched: VersionMonitor, subject: Subject) -
     newest = subject.windows[-1]
     now = float(newest[0]) / max(1.0, float(newest.sum()))
     before = float(subject.reference[0] / subject.reference.sum())
+    changed_text = find_aspect(subject.subject, watched.texts) if watched.texts else None
+    if changed_text is not None:
+        return AlarmCause.TEXTS_CHANGED, _describe_texts(watched, subject, *changed_text)
     if subject.kind in OF_KIND:
         return OF_KIND[subject.kind], AlarmData(now, before)
     changed = tuple(
@@ -33,3 +39,23 @@ def find_cause(state: MonitorState, watched: VersionMonitor, subject: Subject) -
     if subject.subject == JOINT:
         return AlarmCause.COLUMNS_SHIFTED_TOGETHER, AlarmData()
     return AlarmCause.VALUES_SHIFTED, AlarmData(importance=watched.importance.get(subject.subject))
+
+
+def _describe_texts(watched: VersionMonitor, subject: Subject, column: str, aspect: TextAspect) -> AlarmData:
+    """The figures of the newest window's texts; repeated texts are compared with those of the first rows watched."""
+    newest, reference = subject.windows[-1], subject.reference
+    now, before = (float(x[0]) / max(1e-9, float(x.sum())) for x in (newest, reference))
+    importance = watched.importance.get(subject.subject)
+    counts = watched.windows[subject.keys[-1]].texts.get(column)
+    if subject.kind is AlarmKind.MISSING:
+        change = TextChange(column, TextAspect.MISSING, now, before)
+    elif aspect is TextAspect.REPEATS:
+        change = TextChange(column, aspect, now, share_of_baseline(watched.baselines[subject.key]))
+    elif counts is None:
+        change = TextChange(column, aspect, now, before)
+    else:
+        of = watched.columns[subject.subject]
+        bins = watched.windows[subject.keys[-1]].columns[subject.subject].bins
+        known = watched.texts[column].counts
+        change = measure_change(column, aspect, counts, known, bins, np.asarray(of.concentrations))
+    return AlarmData(importance=importance, texts=(change,))

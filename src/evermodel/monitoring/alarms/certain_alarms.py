@@ -11,6 +11,7 @@ from evermodel.core.records.event import AlarmClosed, Event, EventKind
 from evermodel.core.records.monitoring import Alarm, AlarmCause, AlarmData, AlarmKind, Level
 from evermodel.monitoring.alarms.incidents import close_alarm
 from evermodel.monitoring.monitor_state import MonitorState, WindowCounts
+from evermodel.monitoring.texts.text_changes import find_aspect
 from evermodel.monitoring.watched_rows import format_time
 from evermodel.registry.lookup import event
 
@@ -59,10 +60,13 @@ def find_certain_alarms(state: MonitorState, windows: list[WindowCounts], at: fl
 
 
 def _unit_alarms(windows: list[WindowCounts], newest: str) -> Iterator[Alarm]:
-    """Numbers most of which are where no season takes them: another unit, or another column under this name."""
+    """Numbers most of which are where no season takes them: another unit, or another column under this name.
+
+    What is measured of texts has no unit.
+    """
     for column, counts in windows[-1].columns.items() if windows else ():
         rows = float(counts.bins.sum())
-        if rows >= FEWEST_ROWS and counts.far > rows / 2:
+        if rows >= FEWEST_ROWS and counts.far > rows / 2 and not find_aspect(column, windows[-1].texts):
             data = AlarmData(share_now=counts.far / rows)
             yield _alarm(AlarmKind.TYPES, column, newest, AlarmCause.UNIT_CHANGED, data, "critical")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from evermodel.core.records.monitoring import Alarm, AlarmKind, AlarmLink
+from evermodel.core.records.monitoring import Alarm, AlarmKind, AlarmLink, TextChange
 from evermodel.core.stats.row_cells import JOINT
 from evermodel.monitoring.alarms.subjects import column_of
 from evermodel.monitoring.monitor_state import TestProgress, VersionMonitor, sort_key
@@ -47,8 +47,16 @@ def _merge(alarm: Alarm, new: Alarm, watched: VersionMonitor) -> Alarm:
         level="critical" if "critical" in (alarm.level, new.level) else alarm.level,
         evidence=max(alarm.evidence, new.evidence),
         since=min(alarm.since, new.since, key=sort_key),
-        data=dataclasses.replace(alarm.data, link=_find_link(alarm, new, members, watched)),
+        data=dataclasses.replace(
+            alarm.data, link=_find_link(alarm, new, members, watched), texts=_join_texts(alarm, new)
+        ),
     )
+
+
+def _join_texts(alarm: Alarm, new: Alarm) -> tuple[TextChange, ...]:
+    """What either alarm says of texts; an aspect that both speak of as it is now."""
+    both = (*alarm.data.texts, *new.data.texts)
+    return tuple({(c.column, c.aspect): c for c in both}.values())
 
 
 def _find_link(alarm: Alarm, new: Alarm, members: tuple[str, ...], watched: VersionMonitor) -> AlarmLink | None:

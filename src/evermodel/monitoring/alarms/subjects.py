@@ -16,6 +16,8 @@ from evermodel.core.stats.reference_bins import ColumnCounts
 from evermodel.core.stats.row_cells import JOINT
 from evermodel.monitoring.monitor_state import VersionMonitor, WindowCounts
 from evermodel.monitoring.reference import PREDICTION
+from evermodel.monitoring.texts.text_changes import NEED_WORDS, find_aspect
+from evermodel.monitoring.texts.text_columns import REPEATS
 
 BASELINE = 1_000  # rows of the first windows that stand for "as before" where there is no reference
 SHARES = {  # of the false-alarm rate; they add up to one
@@ -68,12 +70,21 @@ def count_errors(window: WindowCounts, metric: str) -> int:
 
 
 def list_subjects(watched: VersionMonitor, windows: list[WindowCounts], mature: set[str]) -> Iterator[Subject]:
-    """What can be tested now. ``windows`` are oldest first; ``mature`` holds keys of those whose labels have come."""
+    """What can be tested now. ``windows`` are oldest first; ``mature`` holds keys of those whose labels have come.
+
+    A measure of words is missing where a text has none, which is no missing text.
+    """
     columns = [c for c in watched.columns if c not in (PREDICTION, JOINT)]
+    n_subjects = len(columns) + len(watched.texts)
     for name in columns:
         keys, counts = _counts_of(windows, name)
         if keys:
-            yield from _column_subjects(watched, name, keys, counts, 1.0 / len(columns))
+            subjects = _column_subjects(watched, name, keys, counts, 1.0 / n_subjects)
+            aspect = find_aspect(name, watched.texts) if watched.texts else None
+            without_words = aspect is not None and aspect[1] in NEED_WORDS
+            yield from (s for s in subjects if not (without_words and s.kind is AlarmKind.MISSING))
+    for name in watched.texts:
+        yield from _repeats_subject(watched, windows, name, 1.0 / n_subjects)
     keys, counts = _counts_of(windows, JOINT)
     if keys:
         subjects = _column_subjects(watched, JOINT, keys, counts, 1.0)
@@ -134,6 +145,28 @@ def _prediction_subject(watched: VersionMonitor, windows: list[WindowCounts]) ->
     yield Subject(AlarmKind.DRIFT, PREDICTION, keys, bins, before, SHARES["prediction"], one_sided=False)
 
 
+def _repeats_subject(
+    watched: VersionMonitor, windows: list[WindowCounts], column: str, part: float
+) -> Iterator[Subject]:
+    """Texts that repeat others, against the first rows watched: rows to learn from are often rid of duplicates."""
+    name = f"{column}.{REPEATS}"
+    key = subject_key(AlarmKind.DRIFT, name)
+    held = [w for w in _after_baseline(windows, watched, key) if column in w.texts and w.texts[column].texts]
+    if key not in watched.baselines or not held:
+        return
+    repeated = np.array([_count_repeats(w, column) for w in held], dtype=np.float64)
+    effect = 1.0 + estimate_overdispersion_around_step(repeated) * float(np.median(repeated.sum(axis=1)))
+    before = np.maximum(np.asarray(watched.baselines[key]) / effect, 0.5)
+    keys = tuple(w.key for w in held)
+    yield Subject(AlarmKind.DRIFT, name, keys, repeated / effect, before, SHARES["drift"] * part, one_sided=True)
+
+
+def _count_repeats(window: WindowCounts, column: str) -> tuple[int, int]:
+    """Texts of a window that repeat one before them, and the others."""
+    texts = window.texts[column]
+    return texts.repeated, texts.texts - texts.repeated
+
+
 def _quality_subject(
     watched: VersionMonitor, windows: list[WindowCounts], mature: set[str], metric: str
 ) -> Iterator[Subject]:
@@ -173,6 +206,13 @@ def learn_baselines(
         bins = reference.merge_bins(np.stack([w.columns[PREDICTION].bins for w in first])).sum(axis=0)
         baselines[DRIFT_OF_PREDICTION] = tuple((bins + 0.5).tolist())
         until[DRIFT_OF_PREDICTION] = first[-1].key
+    for column in watched.texts:
+        key = subject_key(AlarmKind.DRIFT, f"{column}.{REPEATS}")
+        held = [w for w in windows if column in w.texts]
+        first = _first_windows(held, [w.texts[column].texts for w in held])
+        if key not in baselines and first:
+            repeated, others = np.sum([_count_repeats(w, column) for w in first], axis=0).tolist()
+            baselines[key], until[key] = (repeated + 0.5, others + 0.5), first[-1].key
     return dataclasses.replace(watched, baselines=baselines, baseline_until=until)
 
 

@@ -40,7 +40,8 @@ def update_alarms(
         result = run_test(subject, before, state.false_alarms)
         progress[subject.key], evidence[subject.key] = result.progress, result.log_evidence
         if result.began is not None and not _is_unimportant(watched, subject):
-            alarm = _open_alarm(state, watched, subject, result.log_evidence, by_key[result.began])
+            so_far = dataclasses.replace(state, alarms=alarms)
+            alarm = _open_alarm(so_far, watched, subject, result.log_evidence, by_key[result.began])
             alarms, is_own = add_alarm(alarms, alarm, subject.key, watched)
             logger.info(
                 "Alarm %s of %s %s: %s.", subject.key, state.name, "opened" if is_own else "joined", alarm.cause

@@ -1,0 +1,1 @@
+"""What is watched of texts beyond their characters: words, scripts, repetition and what they are about."""

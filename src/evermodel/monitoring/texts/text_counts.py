@@ -1,0 +1,61 @@
+"""Sums over the texts of a window, by which an alarm says in words what changed. They add up, in any order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+import polars as pl
+
+from evermodel.core.arrays import Array
+
+
+@dataclass(frozen=True)
+class TextCounts:
+    """Texts and their words and characters, counted. ``scripts`` maps a script, or what a text lacks, to texts."""
+
+    texts: int = 0
+    characters: int = 0
+    words: int = 0
+    unseen_words: int = 0  # that the reference rows do not hold
+    repeated: int = 0  # texts that equal one of the hundred before them, whatever digits they hold
+    digits: int = 0  # characters, as the next three
+    capitals: int = 0
+    signs: int = 0
+    not_ascii: int = 0
+    scripts: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: TextCounts) -> TextCounts:
+        names = [f.name for f in fields(self) if f.name != "scripts"]
+        scripts = {s: self.scripts.get(s, 0) + other.scripts.get(s, 0) for s in sorted({*self.scripts, *other.scripts})}
+        return TextCounts(**{n: getattr(self, n) + getattr(other, n) for n in names}, scripts=scripts)
+
+
+def sum_texts(
+    described: pl.DataFrame, column: str, words: Array, repeated: Array, groups: Array, n_groups: int
+) -> list[TextCounts]:
+    """The sums of each group of rows. ``described`` holds the columns that describe the texts of ``column``.
+
+    ``words`` (n, 2): words of each text, and those that are unseen; ``repeated`` (n,) is a bool.
+    """
+    characters = np.round(np.expm1(described[f"{column}.length"].to_numpy()))
+    present = np.isfinite(characters)
+    long = np.where(present, characters, 0.0)
+    shares = {n: described[f"{column}.{n}"].to_numpy() for n in ("digits", "capitals", "signs", "not ASCII")}
+    sums = {
+        "texts": present,
+        "characters": long,
+        "words": words[:, 0],
+        "unseen_words": words[:, 1],
+        "repeated": repeated,
+        **{n.replace(" ", "_").lower(): np.round(np.nan_to_num(s) * long) for n, s in shares.items()},
+    }
+    added = {n: np.round(np.bincount(groups, weights=v, minlength=n_groups)).astype(int) for n, v in sums.items()}
+    scripts = [_count_scripts(described[f"{column}.script"].filter(pl.Series(groups == g))) for g in range(n_groups)]
+    return [TextCounts(**{n: int(v[g]) for n, v in added.items()}, scripts=scripts[g]) for g in range(n_groups)]
+
+
+def _count_scripts(scripts: pl.Series) -> dict[str, int]:
+    table = scripts.drop_nulls().alias("script").value_counts(name="n").sort("script")
+    return dict(zip(table["script"].to_list(), table["n"].to_list(), strict=True))
