@@ -14,7 +14,7 @@ import numpy as np
 from evermodel.core.errors import BadModel
 from evermodel.core.model.user_code import UserCode
 from evermodel.plugins.frameworks._keras.editing import name_input
-from evermodel.plugins.frameworks._keras.reading import allowed_config, own_classes, vocabularies
+from evermodel.plugins.frameworks._keras.reading import allowed_config, hard_sigmoid, own_classes, vocabularies
 from evermodel.plugins.frameworks._keras.reading.h5_groups import read_arrays, read_names
 from evermodel.plugins.frameworks._keras.reading.safe_archive import Contents, open_archive
 from evermodel.plugins.frameworks._keras.training import optimizer_state
@@ -39,6 +39,8 @@ def read(path: Path, code: UserCode | None = None) -> Any:
         else:
             _load_groups(model, contents.groups, path.name)
             optimizer_state.load(model, contents.optimizer)
+        if contents.version.startswith(("1", "2")):
+            hard_sigmoid.keep_hard_sigmoid(model)
         return model if code is None else name_input.add_input(model)
 
 

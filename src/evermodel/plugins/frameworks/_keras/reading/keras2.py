@@ -41,6 +41,8 @@ def settings(name: str, config: dict[str, Any]) -> dict[str, Any]:
         _only(settings_kept, "groups", 1, name)
     if name == "BatchNormalization" and isinstance(settings_kept.get("axis"), list):
         settings_kept["axis"] = settings_kept["axis"][0]
+    if name in ("GRU", "GRUCell"):  # which the oldest files do not say, and Keras 3 takes for True
+        settings_kept.setdefault("reset_after", False)
     if name == "LeakyReLU" and "alpha" in settings_kept:
         settings_kept["negative_slope"] = settings_kept.pop("alpha")
     if name == "InputLayer":
