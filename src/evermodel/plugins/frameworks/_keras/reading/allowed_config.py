@@ -106,8 +106,10 @@ def _object(value: dict[str, Any], kind: str, where: str, depth: int) -> Any:
         name.startswith("Custom>") and name[7:] in builtin_classes.OPTIMIZERS
     ):  # so Keras 2.11 to 2.15 named its own optimizers
         name = name[7:]
-    name = builtin_classes.RENAMED.get(name, name)
     inner = _settings(config, where)
+    if name == "CuDNNGRU":
+        inner = {**inner, "reset_after": True}
+    name = builtin_classes.RENAMED.get(name, name)
     if name in keras2.WRAPPED_FUNCTIONS:
         return _function(inner.get("fn"), where)
     source, kind = _source(name, module, kind, where)

@@ -15,6 +15,7 @@ from evermodel.core.errors import BadModel
 from evermodel.core.model.user_code import UserCode
 from evermodel.plugins.frameworks._keras.editing import name_input
 from evermodel.plugins.frameworks._keras.reading import allowed_config, hard_sigmoid, own_classes, vocabularies
+from evermodel.plugins.frameworks._keras.reading.cudnn_weights import convert_cudnn_weights
 from evermodel.plugins.frameworks._keras.reading.h5_groups import read_arrays, read_names
 from evermodel.plugins.frameworks._keras.reading.safe_archive import Contents, open_archive
 from evermodel.plugins.frameworks._keras.training import optimizer_state
@@ -153,13 +154,14 @@ def _load_groups(model: Any, groups: Any, name: str) -> None:
     for layer, (saved_name, arrays) in zip(layers, saved, strict=True):
         weights = _legacy_order(layer)
         shapes = [tuple(w.shape) for w in weights]
-        got = [tuple(a.shape) for _, a in arrays]
+        values = convert_cudnn_weights(shapes, [a for _, a in arrays])
+        got = [tuple(a.shape) for a in values]
         if shapes != got:
             raise BadModel(
                 f"Layer {layer.name!r} needs weights of shapes {shapes}; {saved_name!r} in {name} has {got}.",
                 "Save the model again.",
             )
-        for weight, (_, array) in zip(weights, arrays, strict=True):
+        for weight, array in zip(weights, values, strict=True):
             weight.assign(array)
 
 

@@ -67,6 +67,10 @@ def _load_older(model: Any, optimizer: Any, saved: list[tuple[str, Any]]) -> boo
         kind = next((k for k in _ENDINGS if str(variable.path).endswith("_" + k)), None)
         if kind is not None:
             mine.setdefault(_SLOTS[kind], []).append(variable)
+    if all(word.partition("_")[0] == "Variable" for word in slots):  # before Keras 2.3: one kind after another
+        nameless = [array for arrays in slots.values() for array in arrays]
+        n = len(next(iter(mine.values()), ()))
+        slots = {kind: nameless[i * n : (i + 1) * n] for i, kind in enumerate(mine)}
     pairs = [(v, a) for kind, vs in mine.items() for v, a in zip(vs, slots.get(kind, []), strict=False)]
     whole = all(len(vs) == len(slots.get(kind, [])) for kind, vs in mine.items())
     if not whole or any(tuple(v.shape) != a.shape for v, a in pairs):
