@@ -13,6 +13,7 @@ import numpy as np
 
 from evermodel.core.arrays import Array
 from evermodel.core.data.table import Table
+from evermodel.core.data.task import refuse_text
 from evermodel.core.errors import AskedWrongly
 from evermodel.core.model.model import Model
 from evermodel.core.records.version_card import VersionCard
@@ -125,6 +126,11 @@ def explain(
     store = open_store(registry)
     first, second = _choose_versions(store, name, old, new)
     models = load_version(store, first), load_version(store, second)
+    refuse_text(
+        models[1].contract.task,
+        "is not explained by columns and segments",
+        "'evermodel predict --version' gives the answers of both versions.",
+    )
     contract = models[1].contract.with_classes(read_memory(store, name).classes)
     before, after = (dataclasses.replace(m, contract=contract) for m in models)
     rows = read_explained_rows(store, name, after, data)

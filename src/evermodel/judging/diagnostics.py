@@ -39,12 +39,15 @@ def compute_figures(scores: JudgeInput, labels: Sequence[Any] = ()) -> Figures |
     """Points, bins and counts that the report draws, for champion and challenger on the new rows.
 
     ``labels`` are the classes behind the codes. None where a prediction is not finite, or there is no row: such rows
-    have no picture. At most a few hundred numbers a picture, however many rows; numbers have six digits.
+    have no picture; free text has the slices alone.
+    At most a few hundred numbers a picture, however many rows; numbers have six digits.
     """
     rows = scores.new
     both = {"champion": rows.champion, "challenger": rows.challenger}
     if not len(rows) or not all(np.isfinite(p).all() for p in (rows.y, *both.values())):
         return None
+    if scores.task == "text":
+        return Figures(scores.task, scores.shown_metric, len(rows), slices=compare_slices(scores))
     figures = Figures(scores.task, scores.shown_metric, len(rows), slices=compare_slices(scores))
     if scores.task == "regression":
         return dataclasses.replace(

@@ -13,14 +13,21 @@ DEFAULT_METRIC: dict[Task, str] = {
     "binary": "auc",  # it uses every row, needs no threshold, and rare positives do not hide behind the many negatives
     "multiclass": "accuracy",  # exact for few rows (McNemar), and defined where a class is missing
     "regression": "r2",  # without a unit; on the same rows it orders models as the squared error does
+    "text": "token_f1",  # what people read; it counts answers that are nearly right, as exact match does not
 }
 # Proper scores: their paired difference has several times less noise than that of an AUC or an accuracy. R2 orders
 # models on the same rows as the squared error does.
-PROPER_SCORE: dict[Task, str] = {"binary": "log_loss", "multiclass": "log_loss", "regression": "r2"}
+PROPER_SCORE: dict[Task, str] = {
+    "binary": "log_loss",
+    "multiclass": "log_loss",
+    "regression": "r2",
+    "text": "token_loss",
+}
 SHOWN: dict[Task, tuple[str, ...]] = {
     "binary": ("auc", "accuracy", "log_loss", "f1", "precision", "recall", "pr_auc", "brier", "calibration_error"),
     "multiclass": ("accuracy", "balanced_accuracy", "log_loss", "f1", "precision", "recall", "calibration_error"),
     "regression": ("r2", "mae", "rmse", "pinball"),
+    "text": ("token_f1", "exact_match", "token_loss", "perplexity"),
 }
 
 

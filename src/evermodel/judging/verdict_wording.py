@@ -243,7 +243,7 @@ _TEXTS: dict[str, Callable[[Reason], str]] = {
         "them and is better beyond doubt on the others."
     ),
     ReasonCode.ROWS_SUSPECT: lambda r: f"The rows are suspect: {r.message}. Look at the data before updating.",
-    ReasonCode.NOT_FOR_REGRESSION: lambda r: f"The gate {r.gate!r} does not apply to regression.",
+    ReasonCode.NOT_FOR_REGRESSION: lambda r: f"The gate {r.gate!r} applies to classification only.",
     ReasonCode.TOO_FEW_EVENTS: _too_few_events,
     ReasonCode.ENOUGH_EVENTS: lambda r: f"{_events(r)}.",
     ReasonCode.EVENTS_NOT_COUNTED: lambda r: f"The gate {r.gate!r} counts classes, and does not apply here.",

@@ -12,6 +12,7 @@ from evermodel.core.clock import current_seconds
 from evermodel.core.data.frame_digest import digest_frame
 from evermodel.core.data.scan import as_path, check_file, collect, scan
 from evermodel.core.data.source import DELTA_LOG
+from evermodel.core.data.task import refuse_text
 from evermodel.core.errors import AskedWrongly, BadSetting, NotFound
 from evermodel.core.files import digest_file, digest_source
 from evermodel.core.model.model import Model
@@ -40,6 +41,10 @@ from evermodel.registry.lookup import card_of, champion_of, check_name, now, ope
 from evermodel.registry.predictions.logged_files import LoggedFile, list_logged_files
 from evermodel.registry.versions import load_version
 
+UNWATCHED = (
+    "is not watched yet: nothing is known of how such answers change",
+    "'evermodel evaluate' says how good it is on rows with reference answers.",
+)
 LEAST, MOST = 1e-6, 0.2  # of the false-alarm rate
 
 
@@ -77,6 +82,8 @@ def watch(
     from_log = data is None and labels is None and suggest is None and merge is None
     files = list_logged_files(store, name, version) if from_log else []
     model = load_version(store, card)
+    if model.contract.task == "text":
+        refuse_text(model.contract.task, *UNWATCHED)
     request = WatchRequest(store, card, model, window, id, false_alarms, _load_second(store, name, second, model))
     before = state = read_state(store, name)[0]
     if merge is not None:
@@ -92,7 +99,10 @@ def take_deliveries(
 ) -> WatchResult:
     """The rows or labels that a maintenance job found. Raises LeaseLost once another worker has taken ``fence``."""
     card = champion_of(store, name)
-    request = WatchRequest(store, card, load_version(store, card), None, id_column, None)
+    model = load_version(store, card)
+    if model.contract.task == "text":
+        refuse_text(model.contract.task, *UNWATCHED)
+    request = WatchRequest(store, card, model, None, id_column, None)
     before = read_state(store, name)[0]
     return _result(request, before, _take(request, data, labels, fence, before))
 

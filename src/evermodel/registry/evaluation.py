@@ -51,8 +51,9 @@ def evaluate(
     cleaned = clean_rows(model, data, accept, labelled=True)
     y, p = [], []
     for batch in clean_in_batches(cleaned):
-        y.append(model.target(Table(batch, model.contract.roles)))
-        p.append(model.predict(batch).astype(np.float32))
+        rows = Table(batch, model.contract.roles)
+        y.append(model.target(rows))
+        p.append(model.answer_rows(rows).astype(np.float32))
     scores = compute_metrics(np.concatenate(y), np.concatenate(p).astype(np.float64), model.contract.task)
     seconds = time.monotonic() - began
     return EvaluateResult(name, card.version, cleaned.rows, scores, cleaned.summary(), cleaned.notes, seconds)

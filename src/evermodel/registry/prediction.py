@@ -137,8 +137,8 @@ def predict_batch(model: Model, batch: pl.DataFrame, ids: tuple[str, ...]) -> pl
     p = model.predict(batch)
     columns = [batch[c] for c in ids]
     others = [] if not model.contract.outputs else _list_other_answers(model, batch)
-    if model.contract.task == "regression":
-        return pl.DataFrame([*columns, pl.Series("prediction", p), *others])
+    if not model.contract.classes:
+        return pl.DataFrame([*columns, pl.Series("prediction", p.tolist()), *others])
     classes = model.contract.classes
     predictions = pl.Series("prediction", list(classes)).gather(class_codes(model, p))
     probabilities = [pl.Series(f"p_{c}", p[:, i].astype(np.float32)) for i, c in enumerate(classes)]

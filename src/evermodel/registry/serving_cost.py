@@ -21,15 +21,18 @@ from evermodel.core.records.verdict import Cost
 ROWS = 1_024  # of one batch
 REPEATS = 15
 SERVED_ROWS = 1_000  # of the batch whose latency every update states
+SERVED_TEXTS = 8  # the same of free text: each answer costs as many passes as it has tokens
 MOST_SECONDS = 0.2  # that measuring one latency of two models takes, after the first answers
 SLOW = 1.0  # seconds of an answer that is measured once: what else the machine does hardly changes it
+TIMED_TOKENS = 8  # of each free text
 NOISE = 1.25  # a ratio of latencies measured in so short a time says no more exactly than this
 
 
 def measure_serving_cost(champion: Model, challenger: Model, frame: pl.DataFrame) -> ServingCost:
     """Latency of one row and of up to 1,000, bytes as saved and inputs, of both models alike. Takes about a second."""
     models = [champion, challenger]
-    batch = frame[: min(SERVED_ROWS, frame.height)]
+    most = SERVED_TEXTS if champion.contract.task == "text" else SERVED_ROWS
+    batch = frame[: min(most, frame.height)]
     one, many = (_measure_latencies(models, rows) for rows in (batch[:1], batch))
     size = _measure_served_size(champion), _measure_served_size(challenger)
     inputs = count_inputs(champion), count_inputs(challenger)
@@ -43,7 +46,7 @@ def _measure_latencies(models: list[Model], rows: pl.DataFrame) -> tuple[float, 
     """
     fastest = [float("inf")] * len(models)
     for model in models:
-        model.predict(rows)
+        _answer(model, rows)
     for _ in range(2):
         began = time.perf_counter()
         for repeat in range(REPEATS):
@@ -51,11 +54,19 @@ def _measure_latencies(models: list[Model], rows: pl.DataFrame) -> tuple[float, 
                 break
             for at, model in enumerate(models):
                 start = time.perf_counter()
-                model.predict(rows)
+                _answer(model, rows)
                 fastest[at] = min(fastest[at], time.perf_counter() - start)
         if fastest[1] <= COST_LIMIT * fastest[0]:
             break
     return fastest[0], fastest[1]
+
+
+def _answer(model: Model, rows: pl.DataFrame) -> None:
+    """Answers rows; with free text of one length, so that a model is not slow because its answers say more."""
+    if model.contract.task == "text":
+        model.write_exactly(rows, TIMED_TOKENS)
+    else:
+        model.predict(rows)
 
 
 def _measure_served_size(model: Model) -> int:

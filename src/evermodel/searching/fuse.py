@@ -11,9 +11,8 @@ from typing import Any
 
 from evermodel.combining.members import build_scorer
 from evermodel.core.errors import AskedWrongly, BadModel, BadSetting, ContractBroken
-from evermodel.core.model.capabilities import AncestorFuser
 from evermodel.core.model.model import Model
-from evermodel.core.model.strategy import FUSERS, Context, Split
+from evermodel.core.model.strategy import FUSERS, AncestorFuser, Context, Split
 from evermodel.core.model.training import ignore_epoch, label_training
 from evermodel.core.records.learning_curve import Epoch
 from evermodel.core.records.search_record import FusionMember, ServingCost

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from evermodel.core.arrays import Array
+from evermodel.core.data.task import refuse_text
 from evermodel.core.errors import Damaged, EvermodelError
 from evermodel.core.model.model import BATCH, Model
 from evermodel.core.model.transform import Feature
@@ -112,6 +113,11 @@ def prepare_model(name: str, version: str, model: Model, folder: Path) -> Prepar
 
     Raises Damaged where one of them answers otherwise than when the version was put.
     """
+    refuse_text(
+        model.contract.task,
+        "this server does not answer with",
+        "Serve it by a server of language models: 'evermodel publish --to vllm:FOLDER' writes what vLLM takes.",
+    )
     prepared = PreparedModel(name, version, model)
     golden = check_golden(folder, model)
     if golden is None:  # put before golden rows were kept, or without rows

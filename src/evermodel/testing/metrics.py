@@ -15,7 +15,7 @@ from evermodel.judging.comparison import Resampling, compare_with_metric
 from evermodel.judging.grading import DEFAULT_MARGIN
 from evermodel.judging.judge_input import PairedPredictions
 
-TASKS = ("binary", "multiclass", "regression", "ranking")
+TASKS = ("binary", "multiclass", "regression", "text", "ranking")
 Check = Callable[[MetricModule, PairedPredictions], None]
 
 
@@ -68,8 +68,7 @@ def check_weight_is_repetition(plugin: MetricModule, rows: PairedPredictions) ->
 
 def check_truth_is_best(plugin: MetricModule, rows: PairedPredictions) -> None:
     """Predicting the truth is at least as good as any prediction."""
-    k = rows.champion.shape[1] if rows.champion.ndim == 2 else 0
-    best = _score(plugin)(rows.y, np.eye(k)[rows.y] if k else rows.y)
+    best = _score(plugin)(rows.y, _predict_truth(rows))
     given = _score(plugin)(rows.y, rows.champion)
     assert best >= given if plugin.HIGHER_IS_BETTER else best <= given, f"truth {best}, given {given}"
 
@@ -154,6 +153,8 @@ def example_rows() -> Iterator[tuple[str, PairedPredictions]]:
     first, second = (np.round(relevant + rng.standard_normal(60), 1) for _ in range(2))
     yield "ranking", PairedPredictions(relevant, first, second)
     numbers = rng.standard_normal(60)
+    tokens = rng.integers(1, 9, 60).astype(np.float64)
+    yield "text", PairedPredictions(tokens, _written(rng, tokens), _written(rng, tokens))
     yield (
         "regression",
         PairedPredictions(numbers, numbers + 0.5 * rng.standard_normal(60), numbers + rng.standard_normal(60)),
@@ -164,6 +165,22 @@ def _probabilities(rng: np.random.Generator, y: Array, k: int) -> Array:
     p = np.round(rng.random((len(y), k)) + np.eye(k)[y], 1) + 0.05
     out: Array = p / p.sum(axis=1, keepdims=True)
     return out
+
+
+def _written(rng: np.random.Generator, tokens: Array) -> Array:
+    """Nats of reference answers, whether those of a model are equal, and the F1 of their words, (n, 3)."""
+    equal = rng.integers(0, 2, len(tokens))
+    return np.column_stack([tokens * rng.random(len(tokens)), equal, np.maximum(equal, rng.random(len(tokens)))])
+
+
+def _predict_truth(rows: PairedPredictions) -> Array:
+    """What a model answers that knows the labels."""
+    if rows.champion.ndim == 1:
+        return rows.y
+    if rows.y.dtype.kind == "f":  # free text: nothing is lost on the reference answers, and they are its own
+        return np.tile([0.0, 1.0, 1.0], (len(rows), 1))
+    truth: Array = np.eye(rows.champion.shape[1])[rows.y]
+    return truth
 
 
 def _score(plugin: MetricModule) -> Metric:

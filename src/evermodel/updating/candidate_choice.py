@@ -30,7 +30,7 @@ def propose_best(update_input: UpdateInput, trained: Sequence[TrainedCandidate],
         name = request.metric or DEFAULT_METRIC[update_input.champion.contract.task]
         sign = 1.0 if METRICS.load_module(name).HIGHER_IS_BETTER else -1.0
         part = rows.rows(choosing)
-        scores = [sign * metric_score(name, c.model.target(part), c.model.predict(part.frame)) for c in trained]
+        scores = [sign * metric_score(name, c.model.target(part), c.model.answer_rows(part)) for c in trained]
         chosen = trained[int(np.argmax(np.nan_to_num(np.array(scores), nan=-np.inf)))]
     return Proposal(
         update_input,

@@ -30,16 +30,18 @@ def list_candidates(judged: JudgedProposal, metric: str, context: Context) -> tu
     rows = update_input.judged_rows if proposal.choosing is None else update_input.judged_rows.rows(proposal.choosing)
     y, scores = proposal.candidate.model.target(rows), judged.scores.new
     same_rows = proposal.choosing is None and proposal.confirming is None  # then their predictions are there already
-    champion = scores.champion if same_rows else update_input.champion.predict(rows.frame)
+    champion = scores.champion if same_rows else update_input.champion.answer_rows(rows)
     do_nothing = metric_score(metric, y, champion)
-    table = [Candidate("none", {}, do_nothing, 0.0), _recalibrated(proposal, rows, y, metric, context)]
-    if not update_input.card.shuffled and update_input.new.roles.entity is None and len(y) > 1:
+    table, of_text = [Candidate("none", {}, do_nothing, 0.0)], update_input.champion.contract.task == "text"
+    if not of_text:  # a text has no probability to be recalibrated, and the last one answers another prompt
+        table.append(_recalibrated(proposal, rows, y, metric, context))
+    if not of_text and not update_input.card.shuffled and update_input.new.roles.entity is None and len(y) > 1:
         p = predict_last_seen(proposal.candidate.model, rows)
         note = "each row's label must be known before the next row comes"
         table.append(Candidate("last value seen", {}, metric_score(metric, y[1:], p), 0.0, note=note))
     for candidate in proposal.listed or (proposal.candidate,):
         is_judged = same_rows and candidate is proposal.candidate
-        score = metric_score(metric, y, scores.challenger if is_judged else candidate.model.predict(rows.frame))
+        score = metric_score(metric, y, scores.challenger if is_judged else candidate.model.answer_rows(rows))
         if candidate is proposal.candidate:
             table.append(Candidate(proposal.strategy, proposal.settings, score, candidate.seconds, chosen=True))
         else:
@@ -56,7 +58,7 @@ def _recalibrated(proposal: Proposal, rows: Table, y: Array, metric: str, contex
         model = context.run_strategy(
             "recalibrate", [update_input.champion], dataclasses.replace(split, new_rows=newest)
         )
-        score = metric_score(metric, y, model.predict(rows.frame))
+        score = metric_score(metric, y, model.answer_rows(rows))
         return Candidate("recalibrate", {}, score, time.monotonic() - began)
     except EvermodelError as error:
         return Candidate("recalibrate", {}, float("nan"), time.monotonic() - began, note=error.message)

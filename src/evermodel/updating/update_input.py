@@ -213,7 +213,7 @@ def describe_data(update_input: UpdateInput) -> DataSummary:
 def _refuse_constant_rows(cleaned: Cleaned) -> None:
     if cleaned.done and all(d.missing == cleaned.rows_read for d in cleaned.done):
         raise NoData("No row has a usable value in any input column.", "Check how the rows were written.")
-    if cleaned.contract.task != "regression" and len(cleaned.classes_present) < 2:
+    if cleaned.contract.classes and len(cleaned.classes_present) < 2:
         only = ", ".join(map(str, cleaned.classes_present))
         raise BadData(
             f"All usable new rows are of one class ({only}); no model can be judged on them.",

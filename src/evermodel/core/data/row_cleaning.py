@@ -14,7 +14,7 @@ from evermodel.core.data.contract import Contract
 from evermodel.core.data.needed_values import has_all_targets, has_unknown_code, read_other_targets
 from evermodel.core.data.scan import collect
 from evermodel.core.data.source import BURST
-from evermodel.core.data.target_column import class_code, class_text
+from evermodel.core.data.target_column import class_code, class_text, read_answer
 from evermodel.core.data.values import (
     canonical_text,
     number,
@@ -43,8 +43,10 @@ class Rows:
 
 
 def target_value(contract: Contract, schema: pl.Schema) -> pl.Expr:
-    """The target as class code (Int64) or Float64; null where it cannot be used."""
+    """The target as class code (Int64), Float64 or text; null where it cannot be used."""
     name = contract.roles.target or ""
+    if contract.task == "text":
+        return read_answer(pl.col(name))
     if contract.task != "regression":
         return class_code(pl.col(name), schema[name], contract.classes)
     found = number(pl.col(name), schema[name])
@@ -61,7 +63,7 @@ def counts(contract: Contract, schema: pl.Schema) -> dict[str, pl.Expr]:
     """Row counts for the common pass: usable labels, classes, weights."""
     y = target_value(contract, schema)
     counted = {"unusable": y.is_null().sum()}
-    if contract.task != "regression" and len(contract.classes) <= FEW_CLASSES:
+    if contract.classes and len(contract.classes) <= FEW_CLASSES:
         counted |= {f"class{i}": (y == i).sum() for i in range(len(contract.classes))}
     if contract.roles.weight is not None:
         w = _weight(contract, schema)
@@ -161,7 +163,7 @@ def find_repeats(hashes: Array) -> Array:
 def _class_counts(
     chosen: pl.LazyFrame, contract: Contract, schema: pl.Schema, counted: Mapping[str, Any], *, exact: bool
 ) -> dict[str, int]:
-    if contract.task == "regression":
+    if not contract.classes:
         return {}
     if exact and len(contract.classes) <= FEW_CLASSES:
         return {class_text(c): int(counted[f"row.class{i}"]) for i, c in enumerate(contract.classes)}

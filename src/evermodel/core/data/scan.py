@@ -53,8 +53,9 @@ def scan(source: Any, row_format: RowFormat | None = AS_FOUND, /, **settings: An
     """The rows of a file, folder, SQL query or live frame, as a query that has read no more than it must.
 
     Of the folder in which a server logs its predictions: the rows that have a label by now. ``row_format`` says how
-    text tables are usually written and how list columns are padded and cut; the lists of any other column must be of
-    one length. With None all stay lists.
+    text tables are usually written and how list columns are padded and cut; the lists of any other column must be
+    of one length. With None all stay lists.
+    A column of conversations becomes two of text: see ``chat_columns``.
     Raises NotFound where there is nothing, NoData where there are no rows, BadData where they cannot be read.
     """
     if row_format is not None and row_format.dialect != UNSTATED:
@@ -76,6 +77,7 @@ def scan(source: Any, row_format: RowFormat | None = AS_FOUND, /, **settings: An
         settings = add_stated_dialect(given, name, plugin, settings)
     with reading(f"{given}" if path is not None or isinstance(source, str) else f"The given {type(source).__name__}"):
         frame: pl.LazyFrame = plugin(given, **read_settings(plugin, settings))
+        frame = _split_conversations(frame)
         if (check_columns(frame.collect_schema()) or row_format != AS_FOUND) and row_format is not None:
             frame = flatten_lists(lay_out_lists(frame, row_format.lists))
         if not frame.select(pl.first()).head(1).collect(engine="streaming").height:
@@ -171,6 +173,15 @@ def check_columns(schema: pl.Schema) -> list[str]:
     if nested:
         _refuse_nested(schema, nested)
     return nested
+
+
+def _split_conversations(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows with each column of conversations as text; other rows as they are."""
+    if not any(isinstance(dtype, pl.List) and dtype.inner == pl.Struct for dtype in frame.collect_schema().values()):
+        return frame
+    from evermodel.core.data.chat_columns import split_conversations
+
+    return split_conversations(frame)
 
 
 def _refuse_nested(schema: pl.Schema, nested: list[str]) -> None:

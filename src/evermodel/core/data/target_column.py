@@ -19,7 +19,7 @@ READABLE = 0.95
 
 
 def learn_target(frame: pl.LazyFrame, name: str, task: Task | Literal["auto"]) -> tuple[Task, tuple[Any, ...]]:
-    """The task and the sorted classes (empty for a regression) that a target column implies.
+    """The task and the sorted classes (empty for a regression or free text) that a target column implies.
 
     Two distinct values: binary. Fractions, over 50 distinct numbers, or whole numbers with wide gaps (counts):
     regression. Else multiclass. Raises NoData if no label is usable, BadData for one class or a task that cannot be.
@@ -27,6 +27,10 @@ def learn_target(frame: pl.LazyFrame, name: str, task: Task | Literal["auto"]) -
     dtype = frame.collect_schema()[name]
     if dtype == pl.Binary or (dtype.is_temporal() and not isinstance(dtype, pl.Duration)):
         raise BadData(f"The target {name!r} must hold labels or numbers. Got {dtype}.")
+    if task == "text":
+        if not collect(frame.select(read_answer(pl.col(name)).is_not_null().any())).item():
+            raise NoData(f"The target {name!r} holds no answer in any row.")
+        return task, ()
     distinct, numeric = _look(frame, name, dtype)
     if not distinct:
         raise NoData(f"The target {name!r} has no usable label.")
@@ -123,6 +127,12 @@ def read_label(column: pl.Expr, dtype: pl.DataType, classes: tuple[Any, ...]) ->
         text = pl.coalesce(numbers, pl.when(text.str.to_lowercase().is_in((*TRUE, *FALSE))).then(text))
     known = [class_text(c) for c in classes]
     return pl.when(~is_missing_text(text) | text.is_in(known)).then(text)
+
+
+def read_answer(column: pl.Expr) -> pl.Expr:
+    """An answer of any words as it stands, whatever it says; null where there is none, or nothing but blanks."""
+    text = column.cast(pl.String)
+    return pl.when(text.str.strip_chars() != "").then(text)
 
 
 def _find_truth(folded: list[str]) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""Optional abilities of plugins that make or hold models: frameworks, and at the end pruners and fusers.
+"""Optional abilities of frameworks; those of pruners and fusers stand with their kinds in ``strategy.py``.
 
 Ask for one with ``isinstance(model.framework, Combinable)``. A plugin has an ability when its module defines the
 names given here; nothing is registered. Each protocol says
@@ -19,6 +19,7 @@ from evermodel.core.model.decision_tree import TreeEnsemble
 from evermodel.core.model.search_space import Dimension
 from evermodel.core.model.triton_model import TritonModel
 from evermodel.core.model.user_code import UserCode
+from evermodel.core.records.adoption_record import Inference
 from evermodel.core.records.search_record import Values
 
 if TYPE_CHECKING:
@@ -151,6 +152,21 @@ class LabelNaming(Protocol):
     """Models that answer with the words of the labels themselves, such as language models: any labels can be named."""
 
     def name_labels(self, obj: Any, labels: Sequence[Any], /) -> Any: ...  # predict then has a column for each
+
+
+@runtime_checkable
+class TextWriting(Protocol):
+    """Models that answer with a text of their own words, the likeliest word at each place, up to a bounded length.
+
+    ``learn_answers`` learns from reference rows what they do not say themselves: that length, and how prompt and answer
+    are put together. ``again``: an answer that the same object gave before may be remembered. ``exactly``: so many
+    tokens, whatever they say, to measure the time that they take.
+    """
+
+    def learn_answers(self, obj: Any, x: Any, answers: Sequence[str], /) -> tuple[Any, tuple[Inference, ...]]: ...
+    def write_answers(self, obj: Any, x: Any, /, *, again: bool = False, exactly: int | None = None) -> list[str]: ...
+    def measure_answers(self, obj: Any, x: Any, answers: Sequence[str], /) -> Array: ...  # (n, 2): nats, tokens
+    def count_cut(self, obj: Any, x: Any, /) -> int: ...  # prompts that are longer than the model reads
 
 
 class TrainablePart(StrEnum):
@@ -371,24 +387,3 @@ class GgufExport(Protocol):
     """
 
     def write_gguf(self, obj: Any, to: Path, note: str, /) -> None: ...
-
-
-@runtime_checkable
-class AncestorFuser(Protocol):
-    """A fuser's module that needs, before the models to fuse, the model that all of them were trained from."""
-
-    NEEDS_ANCESTOR: bool
-
-
-@runtime_checkable
-class SizeSaver(Protocol):
-    """A pruner's module whose result is smaller, and not faster."""
-
-    SAVES_SIZE: bool
-
-
-@runtime_checkable
-class CompressedSizeSaver(Protocol):
-    """A pruner's module whose result is smaller only once its file is compressed: zeros among the weights."""
-
-    SAVES_WHEN_COMPRESSED: bool

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from evermodel.core.arrays import Array
-from evermodel.core.data.task import Task
+from evermodel.core.data.task import NumericTask, Task
 from evermodel.core.model.training import Training
 from evermodel.core.plugins import Confidence, ModuleKind
 
@@ -54,7 +54,7 @@ class OutputHead:
 
     name: str
     width: int
-    task: Task
+    task: NumericTask
     output: Literal["probability", "logit", "value"]
     unbounded: bool = True  # of a regression: it can be any number
     classes: tuple[Any, ...] = ()  # labels, in the order of its numbers, where the object says them
@@ -75,7 +75,7 @@ class Signature:
     task: Task | None = None
     classes: tuple[Any, ...] | None = None  # labels the object predicts, in the order of its columns
     outputs: int | None = None  # width of what predict gives; 1 for a sigmoid or a regression
-    output: Literal["probability", "logit", "value"] | None = None
+    output: Literal["probability", "logit", "value", "text"] | None = None
     threshold: float = 0.5  # of a binary model: the probability of the second class from which it answers that class
     unbounded: bool = True  # a regression's output can be any number, below 0 too
     network: bool = False  # trained by gradient: warm starts, replay and epochs mean something

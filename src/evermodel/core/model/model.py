@@ -12,6 +12,8 @@ import polars as pl
 from evermodel.core.arrays import Array
 from evermodel.core.data.contract import Contract
 from evermodel.core.data.table import Table
+from evermodel.core.errors import BadModel
+from evermodel.core.model.capabilities import TextWriting
 from evermodel.core.model.framework import Framework, Signature
 from evermodel.core.model.output import Output
 from evermodel.core.model.several_outputs import read_others, select_head, stack_targets, take_primary
@@ -39,11 +41,42 @@ class Model:
         return needs if not self.contract.outputs else select_head(needs, self.contract.outputs)
 
     def predict(self, frame: pl.DataFrame) -> Array:
-        """Cleaned rows -> (n, k) probabilities in the contract's order of classes, or (n,) values."""
+        """Cleaned rows -> (n, k) probabilities in the contract's order of classes, (n,) values, or (n,) texts."""
         parts = [self._predict(frame[at : at + BATCH]) for at in range(0, max(frame.height, 1), BATCH)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
+    def answer_rows(self, table: Table) -> Array:
+        """What metrics compare with ``target``: predictions; of free text (n, 3), the nats of the reference answer,
+        whether the model's own answer is the same, and the F1 of their words.
+        """
+        if self.contract.task != "text":
+            return self.predict(table.frame)
+        from evermodel.core.data.answer_texts import match_answers
+
+        x, references = self.transform(table.frame), self._references(table)
+        written = self._writer.write_answers(self.obj, x, again=True)
+        return np.column_stack([self.measure_references(table)[:, 0], match_answers(written, references)])
+
+    def write_exactly(self, frame: pl.DataFrame, tokens: int) -> None:
+        """Writes so many tokens of free text for each cleaned row: what that costs depends on no answer's length."""
+        self._writer.write_answers(self.obj, self.transform(frame), exactly=tokens)
+
+    def measure_references(self, table: Table) -> Array:
+        """(n, 2) nats and tokens of the reference answers of free text."""
+        return self._writer.measure_answers(self.obj, self.transform(table.frame), self._references(table))
+
+    def _references(self, table: Table) -> list[str]:
+        return [str(text or "") for text in table.frame[self.contract.roles.target or ""].to_list()]
+
+    @property
+    def _writer(self) -> TextWriting:
+        if not isinstance(self.framework, TextWriting):
+            raise BadModel("This model does not answer with free text.", "Adopt it for another task.")
+        return self.framework
+
     def _predict(self, frame: pl.DataFrame) -> Array:
+        if self.contract.task == "text":
+            return np.array(self._writer.write_answers(self.obj, self.transform(frame)), dtype=object)
         raw = self.framework.predict(self.obj, self.transform(frame))
         if self.contract.outputs:
             raw = take_primary(raw, self.contract.outputs)
@@ -69,12 +102,16 @@ class Model:
         return full
 
     def target(self, table: Table) -> Array:
-        """(n,) class codes int64, or values float64, of a cleaned table."""
+        """(n,) class codes int64, values float64, or tokens of each reference answer float64, of a cleaned table."""
+        if self.contract.task == "text":
+            return np.asarray(self.measure_references(table)[:, 1])
         column = table.frame[self.contract.roles.target or ""]
         return column.to_numpy().astype(np.float64 if self.contract.task == "regression" else np.int64)
 
     def raw_target(self, table: Table) -> Array:
-        """The target in the units of the object's own output: what it is trained on. (n, k) of k answers."""
+        """The target in the units of the object's own output: what it is trained on. (n, k) of k answers; or texts."""
+        if self.contract.task == "text":
+            return np.array(self._references(table), dtype=object)
         y = self.scale_target(self.target(table))
         return y if not self.contract.outputs else stack_targets(y, table.frame, self.contract.outputs)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from evermodel.core.data.table import Table
 from evermodel.core.model.model import Model
@@ -75,3 +75,24 @@ class Strategy(Protocol):
 STRATEGIES: FunctionKind[Strategy, ModuleType] = FunctionKind("strategies", ModuleType)
 PRUNERS: FunctionKind[Strategy, ModuleType] = FunctionKind("pruners", ModuleType)
 FUSERS: FunctionKind[Strategy, ModuleType] = FunctionKind("fusers", ModuleType)
+
+
+@runtime_checkable
+class AncestorFuser(Protocol):
+    """A fuser's module that needs, before the models to fuse, the model that all of them were trained from."""
+
+    NEEDS_ANCESTOR: bool
+
+
+@runtime_checkable
+class SizeSaver(Protocol):
+    """A pruner's module whose result is smaller, and not faster."""
+
+    SAVES_SIZE: bool
+
+
+@runtime_checkable
+class CompressedSizeSaver(Protocol):
+    """A pruner's module whose result is smaller only once its file is compressed: zeros among the weights."""
+
+    SAVES_WHEN_COMPRESSED: bool

@@ -20,7 +20,7 @@ def widen_model(model: Model) -> Model:
         members = tuple(widen_model(dataclasses.replace(m, contract=model.contract)) for m in model.obj.members)
         return dataclasses.replace(model, obj=dataclasses.replace(model.obj, members=members))
     needs, framework = model.signature, model.framework
-    if isinstance(framework, LabelNaming):
+    if isinstance(framework, LabelNaming) and model.contract.classes:
         return dataclasses.replace(model, obj=framework.name_labels(model.obj, model.contract.classes))
     if not needs.network or not isinstance(framework, Widenable) or needs.shape is None:
         return model

@@ -17,6 +17,7 @@ class Subject(Enum):
     CLASSES = "classes"  # their order in the output
     TARGET = "target"  # what was done to the target before training
     OUTPUT = "output"  # probabilities, scores before a sigmoid, or values
+    ANSWER = "answer"  # free text, and of what length
 
 
 class Basis(Enum):

@@ -11,6 +11,8 @@ from evermodel.core.plugins import FunctionKind
 class Metric(Protocol):
     """The function of a metric plugin: labels (n,) and predictions (n,) or (n, k) to one number.
 
+    Of free text: tokens of the reference answer (n,) and what a model made of it (n, 3), see ``check_text_rows``.
+
     NaN without rows and where the rows do not determine it; raises BadData for predictions that are NaN. ``weight``
     (n,) counts a row of weight 2 as a row that occurs twice. Ranking metrics take ``group`` (n,) and ``top`` as well.
     """
@@ -25,7 +27,7 @@ class MetricModule(Protocol):
 
     __name__: str
     HIGHER_IS_BETTER: bool
-    TASKS: tuple[str, ...]  # out of "binary", "multiclass", "regression", "ranking"
+    TASKS: tuple[str, ...]  # out of "binary", "multiclass", "regression", "text", "ranking"
     LABEL: str  # the name in reports: "AUC"
     MARGIN_UNIT: Literal["points", "% of the loss"]  # the unit in which a margin for this metric is given
 

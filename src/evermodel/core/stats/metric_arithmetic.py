@@ -37,6 +37,17 @@ def check_number_rows(y: Array, p: Array) -> tuple[Array, Array]:
     return y, p
 
 
+def check_text_rows(y: Array, p: Array) -> tuple[Array, Array]:
+    """Checked rows of free text: ``y`` (n,) tokens of the reference answer, and ``p`` (n, 3): the nats that these cost
+    the model, whether its own answer is the reference, and the F1 of their words.
+    """
+    y, p = np.asarray(y, dtype=np.float64), np.asarray(p, dtype=np.float64)
+    if y.ndim != 1 or p.shape != (len(y), 3):
+        raise BadData(f"Free text needs y (n,) and p (n, 3). Got {y.shape} and {p.shape}.")
+    check_finite(y, p)
+    return y, p
+
+
 def check_finite(y: Array, p: Array) -> None:
     """Raises BadData where a value is NaN or infinite: such rows cannot be scored."""
     if np.isfinite(y).all() and np.isfinite(p).all():

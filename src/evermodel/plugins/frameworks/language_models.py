@@ -1,9 +1,9 @@
-"""Causal language models (folders of transformers, GGUF files) that answer a text with one of known labels.
+"""Causal language models (folders of transformers, GGUF files): they answer a text with a label, or with a text.
 
 A label is as likely as the network finds its tokens after the text, in relation to the other labels. So any label can
-be answered with, and a new one needs no new weights. Code in a folder is never run. A version keeps the pretrained
-network once, shared with the version before, and beside it the adapter that was trained. Limits: one text and one label
-a row; texts are not continued freely.
+be answered with, and a new one needs no new weights. A free text is written token by token, the likeliest each. Code in
+a folder is never run. A version keeps the pretrained network once, shared with the version before, and beside it the
+adapter that was trained. Limits: one text and one answer a row; of a conversation the last answer is learnt.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from evermodel.core.model.capabilities import TrainablePart
 from evermodel.core.model.framework import InputColumn, Signature
 from evermodel.core.model.training import Training
 from evermodel.core.plugins import Confidence
+from evermodel.core.records.adoption_record import Inference
 from evermodel.plugins.frameworks._transformers.folder_check import is_language_model_folder
 
 EXTRA = "transformers"
@@ -76,7 +77,11 @@ def plain_input(obj: Any, x: Any) -> Any:
 
 
 def plain_answers(obj: Any, x: Any) -> Array:
-    """Log probabilities of the labels, before a softmax over them."""
+    """Log probabilities of the labels, before a softmax over them; of free text those of its first token."""
+    if obj.writing is not None:
+        from evermodel.plugins.frameworks._causal import writing
+
+        return writing.first_token_scores(obj, x)
     return predict(obj, x)
 
 
@@ -119,6 +124,9 @@ def load(at: Path) -> Any:
 
 def read_signature(obj: Any) -> Signature:
     labels = obj.labels
+    if obj.writing is not None:
+        reads = {0: InputColumn("text")}
+        return Signature("frame", (1,), columns=reads, task="text", output="text", network=True, pretrained=True)
     return Signature(
         layout="frame",
         shape=(1,),
@@ -134,7 +142,7 @@ def read_signature(obj: Any) -> Signature:
 
 def name_labels(obj: Any, labels: Sequence[Any]) -> Any:
     """The same model, which answers with these labels; nothing is trained for it."""
-    return dataclasses.replace(obj, labels=tuple(labels))
+    return dataclasses.replace(obj, labels=tuple(labels), writing=None)
 
 
 def predict(obj: Any, x: Any) -> Array:
@@ -147,10 +155,42 @@ def predict(obj: Any, x: Any) -> Array:
     return answer_scores.predict(obj, x)
 
 
+def learn_answers(obj: Any, x: Any, answers: Sequence[str]) -> tuple[Any, tuple[Inference, ...]]:
+    """The same model, which answers with a text; how long and in which form the reference rows show. Raises BadModel.
+
+    Costs two passes over 64 of them at most.
+    """
+    from evermodel.plugins.frameworks._causal import writing
+
+    return writing.learn_answers(obj, x, answers)
+
+
+def write_answers(obj: Any, x: Any, *, again: bool = False, exactly: int | None = None) -> list[str]:
+    """The answers to a frame of one column of prompts, each the likeliest token after token."""
+    from evermodel.plugins.frameworks._causal import writing
+
+    return writing.write_answers(obj, x, again=again, exactly=exactly)
+
+
+def measure_answers(obj: Any, x: Any, answers: Sequence[str]) -> Array:
+    """(n, 2): nats and tokens of given answers, the end of each among them."""
+    from evermodel.plugins.frameworks._causal import writing
+
+    return writing.measure_answers(obj, x, answers)
+
+
+def count_cut(obj: Any, x: Any) -> int:
+    """How many prompts are cut, because the network cannot take them whole."""
+    from evermodel.plugins.frameworks._causal import writing
+
+    return writing.count_cut(obj, x)
+
+
 def fit(obj: Any, x: Any, y: Array, training: Training, *, from_scratch: bool) -> Any:
     """Trains the part that ``choose_trainable`` chose; the adapter unless told otherwise.
 
-    AdamW on the tokens of the answers alone, three epochs of batches of 16; 5e-4 for an adapter, 5e-5 for all weights,
+    ``y`` holds codes of labels, or the texts of answers. AdamW on the tokens of the answers alone,
+    three epochs of batches of 16; 5e-4 for an adapter, 5e-5 for all weights,
     rising for the first steps and then falling to 0. ``from_scratch`` keeps the pretrained network and draws the
     adapter anew. Same seed, same bits. Raises BadSetting, BadData.
     """

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Annotated
 
+from evermodel.core.data.task import refuse_text
 from evermodel.core.errors import BadSetting
 from evermodel.core.model.capabilities import WeightAccess
 from evermodel.core.model.ensemble import Ensemble, average_models
@@ -49,6 +50,7 @@ def blend(
     """
     parent = parents[0]
     _check_network(parent)
+    refuse_text(parent.contract.task, "has no mean with others", "Use the strategy lora or replay.")
     if parent.contract.outputs:
         raise BadSetting("A model of several answers is not averaged with others.", "Use replay, resume or refit.")
     roles = ROLES if refit_judged and members == "auto" else _roles(parent, data, members)

@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 
 from evermodel.core.arrays import Array
-from evermodel.core.errors import NoData
+from evermodel.core.errors import BadSetting, NoData
 from evermodel.core.model.model import Model
 from evermodel.core.model.output import SMALLEST, Output, softmax
 from evermodel.core.model.strategy import Context, Split
@@ -43,6 +43,8 @@ def recalibrate(
     if not len(data.new_rows):
         raise NoData("recalibrate needs new rows; there are none.")
     champion = parents[0]
+    if champion.contract.task == "text":
+        raise BadSetting("Free text has no probabilities to recalibrate.", "Use the strategy lora or replay.")
     plain = dataclasses.replace(champion, output=champion.output.without_correction())
     y, now = champion.target(data.new_rows), plain.predict(data.new_rows.frame)
     if champion.contract.task == "regression":

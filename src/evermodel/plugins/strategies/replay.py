@@ -46,7 +46,7 @@ def replay(
         )
     champion = choose_single_model(parents[0])
     count = min(len(data.replay_rows), round(ratio * len(data.new_rows)))
-    labels = None if champion.contract.task == "regression" else champion.target(data.replay_rows)
+    labels = champion.target(data.replay_rows) if champion.contract.classes else None
     drawn = data.replay_rows.rows(_draw_rows(len(data.replay_rows), count, labels, context.seed))
     stop = patience if data.tuning_rows is not None else None
     options = {"epochs": epochs or 5, "learning_rate": learning_rate, "patience": stop}

@@ -41,6 +41,12 @@ from evermodel.registry.adoption.deployed_predictions import (
     measure_parity,
     take_predictions,
 )
+from evermodel.registry.adoption.free_text import (
+    choose_scored_rows,
+    describe_text_rows,
+    learn_writing,
+    settle_task,
+)
 from evermodel.registry.adoption.given_transform import AS_THEY_ARE, TextVectorizer, join_vectorizer, read_transform
 from evermodel.registry.adoption.known_columns import (
     check_kinds,
@@ -82,6 +88,8 @@ from evermodel.registry.results import AdoptResult, PendingAdoption
 from evermodel.registry.row_memory import RowMemory, choose_retention_rows, remember_rows
 from evermodel.registry.versions import framework_name, load_folder, package_versions, put_version
 
+PROVEN_ROWS, PROVEN_TEXTS = 1_000, 16  # that the stored version answers as well
+
 
 @dataclasses.dataclass(frozen=True)
 class Understood:
@@ -89,7 +97,7 @@ class Understood:
 
     model: Model
     table: Table
-    choice: Choice
+    choice: Choice | None  # None of free text, which is read in one way
     inferences: tuple[Inference, ...]
     parity: Parity | None = None
 
@@ -194,7 +202,7 @@ def adopt_with_rows(
     stated = options.unscaled or bool(options.scaling) or options.transform is not None
     if options.reference_is_stand_in and not stated and fed.signature.network:
         fed, saved = learn_scaling(fed, table)
-    readings = understood.choice.readings
+    readings = () if understood.choice is None else understood.choice.readings
     card = VersionCard(
         name,
         "",
@@ -248,7 +256,9 @@ def fit_contract(
     if options.predictions is not None:
         frame, carried, sources = attach_predictions(frame, options.predictions)
         roles = dataclasses.replace(roles, drop=tuple(dict.fromkeys((*roles.drop, *sources, *carried))))
-    task = parse_task(options.task) if options.task != "auto" else needs.task or "auto"
+    task = settle_task(
+        framework, needs, "auto" if options.task == "auto" else parse_task(options.task), frame, roles.target
+    )
     inputs = assign_columns(needs, roles, frame, given)
     if prepared is not None:  # what the model knows of its columns is of those that the transform makes
         known = prepared.find_known_columns()
@@ -272,7 +282,7 @@ def fit_contract(
     own_roles = dataclasses.replace(contract.roles, drop=tuple(d for d in contract.roles.drop if d not in carried))
     settled = settle_classes(dataclasses.replace(contract, roles=own_roles), needs, options.classes)
     cleaned, basis = clean(frame, settled.contract, labelled=True, keep=carried), settled.basis
-    if isinstance(framework, LabelNaming) and needs.classes is None:
+    if isinstance(framework, LabelNaming) and needs.classes is None and settled.contract.classes:
         obj, basis = framework.name_labels(obj, settled.contract.classes), Basis.FILE
     features = () if encoded is None else encoded.features
     return Model(settled.contract, Transform(features, inputs=inputs), obj, framework), cleaned, carried, basis
@@ -287,8 +297,13 @@ def understand_model(
 ) -> Understood:
     """Everything that the model expects, each on its ground. Raises Ambiguous, BadModel, ContractBroken."""
     table, deployed = take_predictions(table, carried, bare.contract)
+    if bare.contract.task == "text" and (options.predictions is not None or options.transform is not None):
+        raise BadSetting("`predictions` and `transform` say nothing of a model of free text.", "Leave them out.")
     if options.target_transform and bare.contract.task != "regression":
         raise BadSetting("`target_transform` is for a regression, and the target holds classes.", "Leave it out.")
+    if bare.contract.task == "text":
+        written, grounds = learn_writing(bare, table)
+        return Understood(written, table, None, grounds)
     stated = Stated(
         None if options.transform is None else options.transform.complete(bare.contract.names, bare.signature),
         options.unscaled,
@@ -338,12 +353,13 @@ def _put_in_service(
 ) -> AdoptResult:
     past = choose_retention_rows(table, seed=0)
     memory = remember_rows(store, RowMemory(), table, past, "reference")
-    answers = fed.predict(table.frame)
-    scores = compute_metrics(fed.target(table), answers, fed.contract.task)
+    scored = choose_scored_rows(fed, table)
+    answers = fed.answer_rows(scored)
+    scores = compute_metrics(fed.target(scored), answers, fed.contract.task)
     record = dataclasses.replace(card.adoption or AdoptionRecord(), scores=scores)
     card = put_version(store, fed, dataclasses.replace(card, adoption=record), table.frame)
-    stored = _compare_with_stored(store, answers, card, table)
-    notes = (*cleaned.notes, *describe_notes(fed, card))
+    stored = _compare_with_stored(store, answers, card, scored)
+    notes = (*cleaned.notes, *describe_notes(fed, card), *describe_text_rows(fed, table, len(scored)))
     adopted = event(card.name, EventKind.ADOPTED, Adopted(card.version, len(table), notes))
     moves = [Move("champion", card.version, None), Move("memory", memory.digest, None)]
     store.commit_moves(card.name, moves, [adopted])
@@ -367,7 +383,8 @@ def _put_in_service(
 def _compare_with_stored(store: Store, answers: Array, card: VersionCard, table: Table) -> float:
     """Largest difference between the adopted object's answers to the rows and those of the version as stored."""
     stored = load_folder(store.version_folder(card.name, card.version), card.framework)
-    sample = stored.predict(table.frame.head(1_000))
+    most = PROVEN_TEXTS if stored.contract.task == "text" else PROVEN_ROWS
+    sample = stored.answer_rows(table.rows(np.arange(min(most, len(table)))))
     difference = float(np.abs(sample - answers[: len(sample)]).max())
     scale = max(1.0, float(np.abs(answers[: len(sample)]).max()))
     if not difference <= PARITY * scale:

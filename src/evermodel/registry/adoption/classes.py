@@ -35,9 +35,10 @@ class SettledClasses:
 
 def settle_classes(contract: Contract, needs: Signature, named: tuple[str, ...]) -> SettledClasses:
     """What the user and the file say about the classes. Raises BadSetting, ContractBroken where they contradict."""
-    if contract.task == "regression":
+    if contract.task in ("regression", "text"):
         if named:
-            raise BadSetting("`classes` is for a classifier, and the target is a number.", "Say `task` multiclass.")
+            kind = "free text" if contract.task == "text" else "a number"
+            raise BadSetting(f"`classes` is for a classifier, and the target is {kind}.", "Say `task` multiclass.")
         return SettledClasses(contract, Basis.FILE)
     codes = needs.classes is not None and list(needs.classes) == list(range(len(needs.classes)))
     width = max(len(needs.classes or ()), needs.outputs or 0, 2) if needs.classes or needs.outputs else 0

@@ -17,6 +17,7 @@ _SUBJECTS = {
     Subject.CLASSES: "classes",
     Subject.TARGET: "target",
     Subject.OUTPUT: "output",
+    Subject.ANSWER: "answer",
 }
 _BASES = {
     Basis.GIVEN: "as you said",

@@ -11,10 +11,10 @@ import polars as pl
 
 from evermodel.combining.members import build_scorer, check_tuning_rows
 from evermodel.core.errors import BadSetting
-from evermodel.core.model.capabilities import CompressedSizeSaver, Quantisable, SizeSaver, WeightAccess
+from evermodel.core.model.capabilities import Quantisable, WeightAccess
 from evermodel.core.model.ensemble import Ensemble
 from evermodel.core.model.model import Model
-from evermodel.core.model.strategy import PRUNERS, Context, Split
+from evermodel.core.model.strategy import PRUNERS, CompressedSizeSaver, Context, SizeSaver, Split
 from evermodel.core.model.training import label_epochs, label_training, number_epochs_on
 from evermodel.core.records.learning_curve import Epoch
 from evermodel.core.records.search_record import PruningTrial

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evermodel.core.data.task import refuse_text
 from evermodel.core.errors import AskedWrongly, BadModel, BadSetting
 from evermodel.core.model.ensemble import Ensemble
 from evermodel.core.model.model import Model
@@ -175,6 +176,7 @@ def tune_model(
         update_input = read_known_rows(store, name, request.seed)
     else:
         update_input = read_update_input(store, name, data, accept=request.accept, seed=request.seed)
+    refuse_text(update_input.champion.contract.task, "is not tuned yet", "Set values by 'evermodel update --set'.")
     request.judge.check(update_input.champion.contract.task)
     context = Context(request.seed, deadline, request.on_epoch)
     fits = _fits(update_input, request.judge.metric, request.folds, request.build, context)

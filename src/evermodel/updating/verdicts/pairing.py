@@ -103,14 +103,14 @@ def build_judge_input(
     champion was trained on, which are shown and judge nothing.
     """
     task = challenger.contract.task
-    rows = pair_predictions(champion.predict(new.frame), challenger.predict(new.frame), challenger, new, series=series)
+    rows = pair_predictions(champion.answer_rows(new), challenger.answer_rows(new), challenger, new, series=series)
     before = None
     if past is not None and len(past):
-        known = champion.predict(past.frame) if past_answers is None else past_answers
-        before = pair_predictions(known, challenger.predict(past.frame), challenger, past, series=False)
+        known = champion.answer_rows(past) if past_answers is None else past_answers
+        before = pair_predictions(known, challenger.answer_rows(past), challenger, past, series=False)
     learnt = None
     if in_sample is not None and len(in_sample):
-        answers = champion.predict(in_sample.frame), challenger.predict(in_sample.frame)
+        answers = champion.answer_rows(in_sample), challenger.answer_rows(in_sample)
         learnt = pair_predictions(*answers, challenger, in_sample, series=False)
     return JudgeInput(
         task,
@@ -128,8 +128,13 @@ def build_judge_input(
     )
 
 
-def predict_trivially(model: Model, known: Table, judged: Table) -> Array:
-    """What the trivial baseline says for the judged rows: the class shares, or the mean, of the rows known before."""
+def predict_trivially(model: Model, known: Table, judged: Table) -> Array | None:
+    """What the trivial baseline says for the judged rows: the class shares, or the mean, of the rows known before.
+
+    None for free text, which has none.
+    """
+    if model.contract.task == "text":
+        return None
     y = model.target(known)
     if model.contract.task == "regression":
         return np.full(len(judged), y.mean())
@@ -147,6 +152,6 @@ def predict_last_seen(model: Model, judged: Table) -> Array:
 
 def is_shown_worse(one: Model, other: Model, rows: Table, *, metric: str | None = None, by: float = 0.0) -> bool:
     """Whether ``one`` is worse than ``other`` by more than ``by``, beyond doubt; few rows cannot show it."""
-    answers = PairedPredictions(other.target(rows), other.predict(rows.frame), one.predict(rows.frame))
+    answers = PairedPredictions(other.target(rows), other.answer_rows(rows), one.answer_rows(rows))
     c = compare_predictions(metric or DEFAULT_METRIC[other.contract.task], answers)
     return c.gain_high < 0 and c.gain < -by

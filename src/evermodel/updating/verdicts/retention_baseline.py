@@ -110,11 +110,11 @@ def split_retention_rows(store: Store, update_input: UpdateInput) -> tuple[Table
 
 def predict_retention_rows(champion: Model, baseline: Model | None, retention: Table) -> Array:
     """The champion's predictions of the retention rows, its baseline's where the champion was trained on them."""
-    own = champion.predict(retention.frame)
+    own = champion.answer_rows(retention)
     if baseline is None:
         return own
     trained_on = from_adoption(retention).reshape(-1, *[1] * (own.ndim - 1))
-    return np.where(trained_on, baseline.predict(retention.frame), own)
+    return np.where(trained_on, baseline.answer_rows(retention), own)
 
 
 def from_adoption(rows: Table) -> Array:

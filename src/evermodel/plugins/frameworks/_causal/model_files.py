@@ -14,7 +14,7 @@ from evermodel.core.errors import BadModel, MissingExtra
 from evermodel.core.model.capabilities import TrainablePart
 from evermodel.core.tensors.model_weights import SINGLE, read_model_weights
 from evermodel.plugins.frameworks._causal.answer_scores import check_memory
-from evermodel.plugins.frameworks._causal.language_model import SEPARATOR, LanguageModel
+from evermodel.plugins.frameworks._causal.language_model import SEPARATOR, LanguageModel, Writing
 from evermodel.plugins.frameworks._transformers.folder_check import (
     CONFIG,
     TOKENIZER,
@@ -56,14 +56,27 @@ def read_folder(path: Path) -> LanguageModel:
     """The language model of a stranger's folder. Raises BadModel or Unsafe; nothing in it is executed."""
     config = read_checked_config(path, language_model=True)
     network = read_network(path, AUTO_CLASS, use_safetensors=True)
-    labels = read_json(path / ANSWERS).get("labels") if (path / ANSWERS).is_file() else None
+    asked = read_json(path / ANSWERS) if (path / ANSWERS).is_file() else {}
+    labels = asked.get("labels")
     if labels is not None and not (isinstance(labels, list) and all(type(x) in (str, int, bool) for x in labels)):
         raise BadModel(f"{ANSWERS} names no list of labels.", "Copy the folder again.")
     files = read_model_weights(path).paths
     found = LanguageModel(
         config, read_tokenizer(path), network, files, labels=None if labels is None else tuple(labels)
     )
-    return _check(found)
+    return _check(dataclasses.replace(found, writing=_read_writing(asked.get("writing"))))
+
+
+def _read_writing(told: Any) -> Writing | None:
+    """How a folder that this program wrote says that its model answers with free text. Raises BadModel."""
+    if told is None:
+        return None
+    kinds = {"most_tokens": int, "separator": str, "chat": bool}
+    if not isinstance(told, dict) or {name: type(value) for name, value in told.items()} != kinds:
+        raise BadModel(f"{ANSWERS} does not say how the model answers with free text.", "Copy the folder again.")
+    if told["most_tokens"] < 1:
+        raise BadModel(f"{ANSWERS} says that an answer has {told['most_tokens']} tokens at most.", "Write 1 or more.")
+    return Writing(**told)
 
 
 def read_gguf(path: Path) -> LanguageModel:
@@ -133,6 +146,7 @@ def load(at: Path) -> LanguageModel:
         TrainablePart(told["part"]),
         int(told["rank"]),
         bool(told.get("packed")),  # versions before did not say
+        None if told.get("writing") is None else Writing(**told["writing"]),
     )
 
 
@@ -143,6 +157,15 @@ def write_folder(model: LanguageModel, to: Path) -> None:
         write_tokenizer(model.tokenizer, staged)
         write_weights(model.network, staged / SINGLE)
         asked: dict[str, Any] = {"labels": list(model.labels or ()), "separator": SEPARATOR, "end": model.end}
+        if model.writing is not None:
+            asked = {"writing": dataclasses.asdict(model.writing), "end": model.end}
+            generating = {
+                "eos_token_id": list(model.ends),
+                "pad_token_id": model.tokens.padding,
+                "max_new_tokens": model.writing.most_tokens,
+                "do_sample": False,
+            }
+            (staged / "generation_config.json").write_text(json.dumps(generating, indent=1))
         (staged / ANSWERS).write_text(json.dumps(asked, indent=1))
 
 

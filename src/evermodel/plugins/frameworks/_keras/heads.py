@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from evermodel.core.arrays import Array
-from evermodel.core.data.task import Task
+from evermodel.core.data.task import NumericTask
 from evermodel.core.errors import BadModel
 from evermodel.core.model.framework import OutputHead
 from evermodel.plugins.frameworks._keras.training import objective
@@ -31,7 +31,7 @@ def list_heads(model: Any) -> tuple[OutputHead, ...]:
     for place, (name, width) in enumerate(zip(_name_outputs(model), _measure_widths(model), strict=True)):
         activation, loss = _find_activation(model, place), _find_loss(model, place)
         if width > 1 and is_one_question(activation, loss):
-            task: Task = "binary" if width == 2 else "multiclass"
+            task: NumericTask = "binary" if width == 2 else "multiclass"
             found.append(OutputHead(name, width, task, "probability" if activation == "softmax" else "logit"))
             continue
         head = _describe_unit(activation, loss)
@@ -116,7 +116,7 @@ def make_losses(model: Any) -> list[Any]:
     return losses
 
 
-def _describe_unit(activation: str, loss: str) -> tuple[Task, Any, bool]:
+def _describe_unit(activation: str, loss: str) -> tuple[NumericTask, Any, bool]:
     regression = loss.startswith("mean_") or loss in ("huber", "log_cosh")
     if activation == "sigmoid" and not regression:
         return "binary", "probability", True

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from evermodel.core.arrays import Array
-from evermodel.core.data.task import Task
+from evermodel.core.data.task import NumericTask
 from evermodel.core.errors import BadData, BadModel, BadSetting
 from evermodel.core.model.framework import OutputHead
 from evermodel.plugins.frameworks._sklearn.fitted_columns import last_step
@@ -33,7 +33,7 @@ def list_heads(obj: Any) -> tuple[OutputHead, ...]:
         )
     found = []
     for i, labels in enumerate(classes):
-        task: Task = "binary" if len(labels) == 2 else "multiclass"
+        task: NumericTask = "binary" if len(labels) == 2 else "multiclass"
         width = 1 if _gives_one_number(last) else len(labels)
         if len(labels) < 2 or (width == 1 and len(labels) > 2):
             raise BadModel(

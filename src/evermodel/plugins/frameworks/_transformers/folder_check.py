@@ -14,7 +14,10 @@ from evermodel.core.tensors.model_weights import has_weights, read_model_weights
 CONFIG, TOKENIZER, ADAPTER = "config.json", "tokenizer.json", "adapter_config.json"
 PROCESSOR = "preprocessor_config.json"  # says how a picture becomes the tensor that the network takes
 # Files that say how texts become token ids. The last ones are read by transformers alone, and go with the folder.
-TOKENIZER_FILES = (TOKENIZER, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt")
+TOKENIZER_FILES = (
+    *(TOKENIZER, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt"),
+    "chat_template.jinja",
+)
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".msgpack", ".h5")
 UNNAMED = re.compile(r"LABEL_\d+")
 LARGEST_JSON = 50_000_000  # bytes of a configuration or a tokenizer

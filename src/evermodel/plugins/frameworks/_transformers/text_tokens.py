@@ -44,12 +44,28 @@ class TextTokens:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length=self.longest)
 
-    def encode(self, texts: Sequence[str | None], *, special: bool = True) -> list[Any]:
+    def encode(self, texts: Sequence[str | None], *, special: bool = True, keeps_end: bool = False) -> list[Any]:
         """One encoding a text: ``ids`` and ``type_ids``. The same text always gives the same ids.
 
         ``special``: with the tokens that the tokenizer puts around a text, such as one for its beginning.
+        ``keeps_end``: a text that is too long loses its beginning.
         """
-        return list(self._tokenizer.encode_batch([text or "" for text in texts], add_special_tokens=special))
+        if keeps_end:
+            self._tokenizer.enable_truncation(max_length=self.longest, direction="left")
+        try:
+            return list(self._tokenizer.encode_batch([text or "" for text in texts], add_special_tokens=special))
+        finally:
+            if keeps_end:
+                self._tokenizer.enable_truncation(max_length=self.longest)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of token ids, without those that are no text."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
+    def is_special(self, token: int) -> bool:
+        """Whether it is a token of the tokenizer's own, such as the end of an answer, and no text."""
+        added = self._tokenizer.get_added_tokens_decoder().get(token)
+        return added is not None and bool(added.special)
 
     def batch(self, encoded: Sequence[Any]) -> dict[str, Any]:
         """``input_ids``, ``attention_mask`` and ``token_type_ids`` (n, longest of them) as the network takes them."""
