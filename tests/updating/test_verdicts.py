@@ -40,10 +40,10 @@ def test_the_refit_model_is_checked_and_the_check_is_printed(adopted):
     other = RefitCheck(0.6, 0.25, 450, None, stores_refit=False)
     assert "the judged model is stored" in describe_refit_check(other)
     one, far = np.array([[0.9, 0.1]] * 4), np.array([[0.1, 0.9]] * 4)
-    assert measure_difference(one, one, np.zeros(4)) == 0.0
-    assert measure_difference(one, far, np.zeros(4)) == pytest.approx(0.8)
+    assert measure_difference(one, one, np.zeros(4), "binary") == 0.0
+    assert measure_difference(one, far, np.zeros(4), "binary") == pytest.approx(0.8)
     y = np.arange(4.0)
-    assert measure_difference(y, y + y.std(), y) == pytest.approx(1.0)
+    assert measure_difference(y, y + y.std(), y, "regression") == pytest.approx(1.0)
 
 
 def test_a_refit_model_that_is_another_one_is_not_stored(adopted, monkeypatch):

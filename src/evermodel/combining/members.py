@@ -76,7 +76,7 @@ def build_scorer(model: Model, rows: Table) -> Callable[[Model], float]:
     y = model.target(rows)
 
     def score(other: Model) -> float:
-        value = float(metric(y, other.predict(rows.frame)))
+        value = float(metric(y, other.answer_rows(rows)))
         return value if np.isfinite(value) else float("-inf")
 
     return score
@@ -88,13 +88,13 @@ def build_sure_scorer(first: Model, rows: Table) -> Callable[[Model], float]:
     The gain of a model that predicts nearly as the first is known more exactly than a larger gain that scatters.
     """
     metric = DEFAULT_METRIC[first.contract.task]
-    y, before = first.target(rows), first.predict(rows.frame)
+    y, before = first.target(rows), first.answer_rows(rows)
     groups = None if len(rows) < 4 * STRETCHES else paired_bootstrap.split_stretches(len(rows), STRETCHES)
     if rows.roles.entity is not None:
         groups = rows.frame[rows.roles.entity].cast(pl.String).fill_null("").rank("dense").to_numpy().astype(np.int64)
 
     def score(other: Model) -> float:
-        pair = PairedPredictions(y, before, other.predict(rows.frame), groups)
+        pair = PairedPredictions(y, before, other.answer_rows(rows), groups)
         low = compare_predictions(metric, pair, confidence=SURE).gain_low
         return low if np.isfinite(low) else float("-inf")
 
