@@ -17,7 +17,7 @@ from evermodel.plugins.frameworks._causal.answer_loss import READ, measure_answe
 from evermodel.plugins.frameworks._causal.chat_template import is_conversation
 from evermodel.plugins.frameworks._causal.language_model import SEPARATOR, LanguageModel, Writing
 from evermodel.plugins.frameworks._causal.padding import pad_left
-from evermodel.plugins.frameworks._transformers.predict import read_texts
+from evermodel.plugins.frameworks._transformers.input_readers import read_texts
 
 ROOM = 1.5  # times the longest reference answer: an answer may be that long
 LEAST_TOKENS = 16
