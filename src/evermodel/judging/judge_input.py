@@ -66,11 +66,6 @@ class JudgeInput:
     n_analyses: int = 1
 
     @property
-    def has_classes(self) -> bool:
-        """Whether the answers are classes, and not values or texts."""
-        return self.task in ("binary", "multiclass")
-
-    @property
     def shown_metric(self) -> str:
         """The metric that people look at first: the guard where there is one, else the primary one."""
         return self.guard or self.metric

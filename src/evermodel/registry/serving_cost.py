@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import zlib
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -42,31 +43,28 @@ def measure_serving_cost(champion: Model, challenger: Model, frame: pl.DataFrame
 def _measure_latencies(models: list[Model], rows: pl.DataFrame) -> tuple[float, float]:
     """Seconds of each model's fastest answer, as the one least disturbed; taking turns, and again where one is slower.
 
-    The first answers compile and warm caches: they are not counted.
+    The first answers compile and warm caches: they are not counted. Free texts are of one length, so that no model is
+    slow because it says more.
     """
+    answers = [
+        partial(m.write_exactly, rows, TIMED_TOKENS) if m.contract.task == "text" else partial(m.predict, rows)
+        for m in models
+    ]
     fastest = [float("inf")] * len(models)
-    for model in models:
-        _answer(model, rows)
+    for answer in answers:
+        answer()
     for _ in range(2):
         began = time.perf_counter()
         for repeat in range(REPEATS):
             if repeat >= (1 if min(fastest) > SLOW else 3) and time.perf_counter() - began > MOST_SECONDS / 2:
                 break
-            for at, model in enumerate(models):
+            for at, answer in enumerate(answers):
                 start = time.perf_counter()
-                _answer(model, rows)
+                answer()
                 fastest[at] = min(fastest[at], time.perf_counter() - start)
         if fastest[1] <= COST_LIMIT * fastest[0]:
             break
     return fastest[0], fastest[1]
-
-
-def _answer(model: Model, rows: pl.DataFrame) -> None:
-    """Answers rows; with free text of one length, so that a model is not slow because its answers say more."""
-    if model.contract.task == "text":
-        model.write_exactly(rows, TIMED_TOKENS)
-    else:
-        model.predict(rows)
 
 
 def _measure_served_size(model: Model) -> int:

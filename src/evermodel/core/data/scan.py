@@ -77,7 +77,11 @@ def scan(source: Any, row_format: RowFormat | None = AS_FOUND, /, **settings: An
         settings = add_stated_dialect(given, name, plugin, settings)
     with reading(f"{given}" if path is not None or isinstance(source, str) else f"The given {type(source).__name__}"):
         frame: pl.LazyFrame = plugin(given, **read_settings(plugin, settings))
-        frame = _split_conversations(frame)
+        kinds = frame.collect_schema().dtypes()
+        if any(isinstance(kind, pl.List) and kind.inner == pl.Struct for kind in kinds):
+            from evermodel.core.data.chat_columns import split_conversations
+
+            frame = split_conversations(frame)
         if (check_columns(frame.collect_schema()) or row_format != AS_FOUND) and row_format is not None:
             frame = flatten_lists(lay_out_lists(frame, row_format.lists))
         if not frame.select(pl.first()).head(1).collect(engine="streaming").height:
@@ -173,15 +177,6 @@ def check_columns(schema: pl.Schema) -> list[str]:
     if nested:
         _refuse_nested(schema, nested)
     return nested
-
-
-def _split_conversations(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """The rows with each column of conversations as text; other rows as they are."""
-    if not any(isinstance(dtype, pl.List) and dtype.inner == pl.Struct for dtype in frame.collect_schema().values()):
-        return frame
-    from evermodel.core.data.chat_columns import split_conversations
-
-    return split_conversations(frame)
 
 
 def _refuse_nested(schema: pl.Schema, nested: list[str]) -> None:

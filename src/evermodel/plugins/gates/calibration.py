@@ -21,7 +21,7 @@ def calibration(
 
     It passes wherever the rows do not show harm. Recalibrate rather than give the update up.
     """
-    if not judge_input.has_classes:
+    if judge_input.task in ("regression", "text"):
         return Reason("calibration", Finding.PASS, ReasonCode.NOT_FOR_REGRESSION)
     c = compare_predictions("calibration_error", judge_input.new, confidence=2 * confidence - 1, seed=judge_input.seed)
     margin = at_most / 100

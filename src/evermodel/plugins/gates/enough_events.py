@@ -19,7 +19,7 @@ def enough_events(judge_input: JudgeInput, /, *, least: Annotated[int, In(2, Non
 
     Log loss, AUC and what else depends on rare positives say little from five of them, however many rows there are.
     """
-    if not judge_input.has_classes or judge_input.metric in COUNTED_ALONE:
+    if judge_input.task in ("regression", "text") or judge_input.metric in COUNTED_ALONE:
         return Reason("enough_events", Finding.PASS, ReasonCode.EVENTS_NOT_COUNTED)
     y = np.asarray(judge_input.new.y)
     commonest = int(np.unique(y, return_counts=True)[1].max()) if len(y) else 0

@@ -23,7 +23,7 @@ def negative_flips(
     People notice what used to work, whatever the mean says. Shown: Wilson's lower bound. Source: Yan et al. (2021),
     "Positive-congruent training".
     """
-    if not judge_input.has_classes:
+    if judge_input.task in ("regression", "text"):
         return Reason("negative_flips", Finding.PASS, ReasonCode.NOT_FOR_REGRESSION)
     rows, right = judge_input.new, cast(PerRow, METRICS.load_module("accuracy")).per_row
     flipped = right(rows.y, rows.champion) > right(rows.y, rows.challenger)
