@@ -16,6 +16,7 @@ from evermodel.core.records.monitoring import AlarmCause, TextAspect, TextChange
 from evermodel.core.stats.reference_bins import build_references
 from evermodel.monitoring.alarms.alarm_wording import build_notices
 from evermodel.monitoring.monitor_state import from_bytes, read_state, to_bytes, write_state
+from evermodel.monitoring.texts.languages import find_languages
 from evermodel.monitoring.texts.scripts_of_texts import find_scripts
 from evermodel.monitoring.texts.text_changes import describe_changes, find_aspect
 from evermodel.monitoring.texts.text_columns import count_texts, learn_text_columns
@@ -102,6 +103,31 @@ def test_the_script_of_a_text(text, script):
     assert find_scripts(pl.Series(["hello", text, "мир"], dtype=pl.String)).to_list() == ["Latin", script, "Cyrillic"]
 
 
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("what is the weather like tomorrow", "English"),
+        ("wie komme ich zum Bahnhof?", "German"),
+        ("où est la gare", "French"),
+        ("quiero bloquear mi cuenta", "Spanish"),
+        ("quero bloquear a minha conta", "Portuguese"),
+        ("vorrei bloccare il mio conto", "Italian"),
+        ("ik wil mijn rekening blokkeren", "Dutch"),
+        ("jag vill spärra mitt kort", "Swedish"),
+        ("proszę zablokować moją kartę", "Polish"),
+        ("nerede bir bilet var", "Turkish"),
+        ("где мой заказ", "Russian"),
+        ("де моє замовлення, будь ласка", "Ukrainian"),
+        ("timer", "not told"),
+        ("me", "not told"),
+        ("東京", "not told"),
+        ("", "not told"),
+    ],
+)
+def test_the_language_of_a_text(text, language):
+    assert find_languages(hash_texts(pl.Series(["the end", text]))).to_list() == ["English", language]
+
+
 def test_texts_repeat_one_of_the_hundred_before_also_in_an_earlier_delivery():
     texts = pl.Series(["Call 12345 now", "a", None, "", "", "call  678 NOW", "b", "a"])
     repeated, recent = find_repeated(texts, ())
@@ -152,6 +178,7 @@ def spoil(share: float, to):
 
 CYRILLIC = str.maketrans("abcdefghijklmnopqrstuvwxyz", "абцдефгхижклмнопярстуввхыз")
 CHANGES = {
+    "language": (spoil(0.2, lambda t, i: f"ich möchte meine {t[-5:]}"), "are in German (none in the reference rows)"),
     "script": (spoil(0.3, lambda t, i: t.translate(CYRILLIC)), "are in Cyrillic script (none in the reference rows)"),
     "empty": (spoil(0.2, lambda t, i: ""), "are empty (none in the reference rows)"),
     "unseen words": (spoil(0.5, lambda t, i: t.replace("e", "eq")), "of their words were never seen ("),
@@ -203,7 +230,7 @@ def test_a_monitor_that_began_without_words_goes_on_and_says_so(registry):
 
     def forget(state):
         watched = state.watched["v1"]
-        learnt = ("script", "unseen words", "novelty", "topic")
+        learnt = ("script", "language", "unseen words", "novelty", "topic")
         columns = {n: c for n, c in watched.columns.items() if n.removeprefix("request.") not in learnt}
         windows = {k: dataclasses.replace(w, texts={}) for k, w in watched.windows.items()}
         old = dataclasses.replace(watched, columns=columns, windows=windows, texts={}, recent_texts={})

@@ -86,6 +86,7 @@ class TextAspect(StrEnum):
 
     MISSING = "missing"
     SCRIPT = "script"
+    LANGUAGE = "language"
     UNSEEN_WORDS = "unseen words"
     REPEATS = "repeats"
     LENGTH = "length"
@@ -106,7 +107,7 @@ class TextChange:
     aspect: TextAspect
     now: float
     before: float
-    detail: str = ""  # the script
+    detail: str = ""  # the script, or the language
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from evermodel.core.arrays import Array
 from evermodel.core.records.monitoring import TextAspect, TextChange
+from evermodel.monitoring.texts.languages import NOT_TOLD
 from evermodel.monitoring.texts.scripts_of_texts import ANOTHER, EMPTY, NO_LETTERS
 from evermodel.monitoring.texts.text_counts import TextCounts
 
@@ -49,10 +50,9 @@ def measure_change(
 
     ``bins`` and ``reference`` (K,): the column's own counts of both, which topics and novelty are told by.
     """
-    if aspect is TextAspect.SCRIPT:
-        shares = {
-            s: (_share(n, now.texts), _share(before.scripts.get(s, 0), before.texts)) for s, n in now.scripts.items()
-        }
+    if aspect in (TextAspect.SCRIPT, TextAspect.LANGUAGE):
+        of_now, of_before = ((of.scripts if aspect is TextAspect.SCRIPT else of.languages) for of in (now, before))
+        shares = {s: (_share(n, now.texts), _share(of_before.get(s, 0), before.texts)) for s, n in of_now.items()}
         grown = max(shares, key=lambda s: shares[s][0] - shares[s][1], default="")
         share, formerly = shares.get(grown, (0.0, 0.0))
         return TextChange(column, aspect, share, formerly, grown)
@@ -118,6 +118,12 @@ def _script(c: TextChange) -> str:
     return f"{_percent(c.now)} {lacks.get(c.detail, f'are in {c.detail} script')} {_before(c.before)}"
 
 
+def _language(c: TextChange) -> str:
+    if c.detail == NOT_TOLD:
+        return f"the language of {_percent(c.now)} cannot be told {_before(c.before)}"
+    return f"{_percent(c.now)} are in {c.detail} {_before(c.before)}"
+
+
 def _length(c: TextChange) -> str:
     now, before = f"{c.now:.0f}", f"{c.before:.0f}"
     if now == before:
@@ -139,6 +145,7 @@ def _characters(what: str) -> Callable[[TextChange], str]:
 _SENTENCES: dict[TextAspect, Callable[[TextChange], str]] = {
     TextAspect.MISSING: lambda c: f"{_percent(c.now)} are missing {_before(c.before)}",
     TextAspect.SCRIPT: _script,
+    TextAspect.LANGUAGE: _language,
     TextAspect.UNSEEN_WORDS: lambda c: f"{_percent(c.now)} of their words were never seen {_before(c.before)}",
     TextAspect.REPEATS: lambda c: (
         f"{_percent(c.now)} repeat one of the hundred texts before them, digits aside "

@@ -13,7 +13,7 @@ from evermodel.core.arrays import Array
 
 @dataclass(frozen=True)
 class TextCounts:
-    """Texts and their words and characters, counted. ``scripts`` maps a script, or what a text lacks, to texts."""
+    """Texts and their words and characters, counted; ``scripts`` and ``languages`` map each to its texts."""
 
     texts: int = 0
     characters: int = 0
@@ -25,11 +25,16 @@ class TextCounts:
     signs: int = 0
     not_ascii: int = 0
     scripts: Mapping[str, int] = field(default_factory=dict)
+    languages: Mapping[str, int] = field(default_factory=dict)
 
     def __add__(self, other: TextCounts) -> TextCounts:
-        names = [f.name for f in fields(self) if f.name != "scripts"]
-        scripts = {s: self.scripts.get(s, 0) + other.scripts.get(s, 0) for s in sorted({*self.scripts, *other.scripts})}
-        return TextCounts(**{n: getattr(self, n) + getattr(other, n) for n in names}, scripts=scripts)
+        names = [f.name for f in fields(self) if f.name not in ("scripts", "languages")]
+        scripts, languages = (
+            {k: a.get(k, 0) + b.get(k, 0) for k in sorted({*a, *b})}
+            for a, b in ((self.scripts, other.scripts), (self.languages, other.languages))
+        )
+        sums = {n: getattr(self, n) + getattr(other, n) for n in names}
+        return TextCounts(**sums, scripts=scripts, languages=languages)
 
 
 def sum_texts(
@@ -52,10 +57,14 @@ def sum_texts(
         **{n.replace(" ", "_").lower(): np.round(np.nan_to_num(s) * long) for n, s in shares.items()},
     }
     added = {n: np.round(np.bincount(groups, weights=v, minlength=n_groups)).astype(int) for n, v in sums.items()}
-    scripts = [_count_scripts(described[f"{column}.script"].filter(pl.Series(groups == g))) for g in range(n_groups)]
-    return [TextCounts(**{n: int(v[g]) for n, v in added.items()}, scripts=scripts[g]) for g in range(n_groups)]
+    found = []
+    for group in range(n_groups):
+        own = described.filter(pl.Series(groups == group)) if n_groups > 1 else described
+        scripts, languages = (_count_values(own[f"{column}.{what}"]) for what in ("script", "language"))
+        found.append(TextCounts(**{n: int(v[group]) for n, v in added.items()}, scripts=scripts, languages=languages))
+    return found
 
 
-def _count_scripts(scripts: pl.Series) -> dict[str, int]:
-    table = scripts.drop_nulls().alias("script").value_counts(name="n").sort("script")
-    return dict(zip(table["script"].to_list(), table["n"].to_list(), strict=True))
+def _count_values(values: pl.Series) -> dict[str, int]:
+    table = values.drop_nulls().alias("value").value_counts(name="n").sort("value")
+    return dict(zip(table["value"].to_list(), table["n"].to_list(), strict=True))

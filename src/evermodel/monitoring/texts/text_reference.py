@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from evermodel.core.arrays import Array
+from evermodel.monitoring.texts.languages import find_languages
 from evermodel.monitoring.texts.scripts_of_texts import find_scripts
 from evermodel.monitoring.texts.text_counts import TextCounts, sum_texts
 from evermodel.monitoring.texts.topics import Topics, embed_texts
@@ -21,7 +22,7 @@ FEWEST = 40  # reference texts below which nothing is learnt of them
 NEAR = 100  # texts before one among which it may be repeated
 CHARACTERS_A_PART = 4_000_000  # whose words are held at once
 CHARACTERS_A_POINT = 100  # that weigh as much in memory as the point of a text
-LEARNT = ("script", "unseen words", "novelty", "topic")  # of each text, measured against the reference
+LEARNT = ("script", "language", "unseen words", "novelty", "topic")  # of each text, measured against the reference
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,12 @@ def learn_texts(frame: pl.DataFrame, column: str) -> tuple[TextReference, pl.Dat
 
 def measure_texts(texts: pl.Series, reference: TextReference) -> MeasuredTexts:
     """The columns of ``LEARNT`` for each text; null where it is missing or has no words. O(characters)."""
-    counts, distance, group = [], [], []
+    counts, languages, distance, group = [], [], [], []
     for part in _hash_in_parts(texts):
         known, weights = reference.words.weigh_words(part.hashes)
         n = np.bincount(part.rows, minlength=part.n_texts)
         counts.append(np.column_stack([n, np.bincount(part.rows[~known[part.words]], minlength=part.n_texts)]))
+        languages.append(find_languages(part))
         if reference.topics is not None:
             away, of = reference.topics.locate_texts(embed_texts(part, weights))
             distance.append(away)
@@ -78,6 +80,7 @@ def measure_texts(texts: pl.Series, reference: TextReference) -> MeasuredTexts:
     share = np.where(words[:, 0] > 0, words[:, 1] / np.maximum(words[:, 0], 1), np.nan)
     columns = [
         find_scripts(texts).alias(f"{texts.name}.script"),
+        pl.concat(languages).set(missing, None).alias(f"{texts.name}.language"),
         pl.Series(f"{texts.name}.unseen words", share).fill_nan(None),
     ]
     if group:

@@ -56,6 +56,7 @@ class WordsOfTexts:
     rows: Array
     words: Array
     hashes: Array
+    distinct: pl.Series  # (w,) the words themselves
 
     @property
     def points(self) -> Array:
@@ -81,7 +82,7 @@ def hash_texts(texts: pl.Series) -> WordsOfTexts:
     distinct = words.unique(maintain_order=True).alias("word")
     places = distinct.to_frame().with_row_index("place")
     place = words.alias("word").to_frame().join(places, on="word", how="left", maintain_order="left")["place"]
-    return WordsOfTexts(len(texts), rows.to_numpy(), place.to_numpy(), _hash_words(distinct))
+    return WordsOfTexts(len(texts), rows.to_numpy(), place.to_numpy(), _hash_words(distinct), distinct)
 
 
 def _hash_words(words: pl.Series) -> Array:
