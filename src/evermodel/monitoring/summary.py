@@ -155,10 +155,11 @@ def rate_importance(watched: VersionMonitor, name: str) -> Importance:
     return "high" if share >= 0.25 else "medium" if share >= 0.05 else "low"
 
 
-def _drift_order(drift: Drift) -> tuple[int, int, float, str]:
+def _drift_order(drift: Drift) -> tuple[int, int, float, float, str]:
     rank = {"high": 0, "medium": 1, "unknown": 2, "low": 3}
-    evidence = drift.evidence if math.isfinite(drift.evidence) else 0.0
-    return (0 if drift.level != "ok" else 1, rank[drift.importance], -evidence, drift.column)
+    evidence = max(1.0, drift.evidence) if math.isfinite(drift.evidence) else 1.0  # less than 1 says nothing
+    psi = drift.statistics.get("psi", 0.0)
+    return (0 if drift.level != "ok" else 1, rank[drift.importance], -evidence, -psi, drift.column)
 
 
 @dataclass(frozen=True)
