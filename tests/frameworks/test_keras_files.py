@@ -229,3 +229,27 @@ def test_a_model_with_code_is_not_saved(tmp_path: Path) -> None:
     with pytest.raises(Unsafe, match="Lambda"):
         plugin.save(made, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def branches() -> list[Any]:
+    return [layers.Dense(4, activation="tanh", name=name) for name in ("left", "middle", "right")]
+
+
+@pytest.mark.parametrize("is_nested", [False, True], ids=["branches", "branches of a nested model"])
+def test_weights_are_found_by_their_layers_names(tmp_path: Path, is_nested: bool) -> None:
+    """Layers of one shape in another order than ours: by their places each would get the weights of another."""
+    import h5py
+
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((5,))
+    joined = layers.Concatenate()([branch(inputs) for branch in branches()])
+    body = keras.Model(inputs, layers.Dense(2, name="last")(joined), name="body")
+    model = keras.Sequential([keras.Input((5,)), body, layers.Dense(1, name="head")]) if is_nested else body
+    model.save(tmp_path / "m.h5")
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        weights = file["model_weights"]
+        holder, attribute = (weights["body"], "weight_names") if is_nested else (weights, "layer_names")
+        names = list(holder.attrs[attribute])
+        holder.attrs[attribute] = names[::-1]
+    x = np.random.default_rng(0).normal(size=(30, 5)).astype("float32")
+    np.testing.assert_allclose(plain(plugin.read_file(tmp_path / "m.h5"), x), plain(model, x), atol=1e-6)

@@ -143,7 +143,7 @@ def _load_tree(model: Any, tree: bytes, name: str) -> None:
 
 
 def _load_groups(model: Any, groups: Any, name: str) -> None:
-    """Copies in the weights of a ``.h5``: layer by layer in the file's order, each checked for its shape."""
+    """Copies in the weights of a ``.h5`` by the names of layers, else in the file's order; each shape is checked."""
     saved = [(n, read_arrays(groups[n])) for n in read_names(groups, "layer_names")]
     saved = [(n, arrays) for n, arrays in saved if arrays]
     layers = [layer for layer in model.layers if layer.weights]
@@ -151,8 +151,12 @@ def _load_groups(model: Any, groups: Any, name: str) -> None:
         raise BadModel(
             f"{name} holds weights for {len(saved)} layers, its structure has {len(layers)}.", "Save the model again."
         )
+    by_name = dict(saved)
+    if len(by_name) == len(saved) and by_name.keys() == {layer.name for layer in layers}:
+        saved = [(layer.name, by_name[layer.name]) for layer in layers]  # branches may stand in another order
     for layer, (saved_name, arrays) in zip(layers, saved, strict=True):
         weights = _legacy_order(layer)
+        arrays = _sort_by_name(weights, arrays)
         shapes = [tuple(w.shape) for w in weights]
         values = convert_cudnn_weights(shapes, [a for _, a in arrays])
         got = [tuple(a.shape) for a in values]
@@ -163,6 +167,16 @@ def _load_groups(model: Any, groups: Any, name: str) -> None:
             )
         for weight, array in zip(weights, values, strict=True):
             weight.assign(array)
+
+
+def _sort_by_name(weights: list[Any], arrays: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """The arrays in the order of ``weights`` where the last two words of their names say it; else as they are.
+
+    It matters in nested models alone: their layers may stand in another order than in the Keras that wrote them.
+    """
+    found = {tuple(name.split(":")[0].split("/")[-2:]): (name, array) for name, array in arrays}
+    wanted = [tuple(str(weight.path).split("/")[-2:]) for weight in weights]
+    return [found[key] for key in wanted] if len(found) == len(arrays) and found.keys() == set(wanted) else arrays
 
 
 def _legacy_order(layer: Any) -> list[Any]:
