@@ -180,3 +180,17 @@ def test_a_folder_that_says_it_wrongly_is_refused(saved: Path, tmp_path: Path, t
     (own / "answers.json").write_text(json.dumps({"writing": told, "end": 1}))
     with pytest.raises(evermodel.EvermodelError, match=r"answers\.json"):
         plugin.read_file(own)
+
+
+def test_a_forgotten_domain_stops_an_update(registry: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(registry, tmp_path / "r"))
+    make_rows(330, 11, ("pay",)).write_ndjson(tmp_path / "pay.jsonl")
+    words = ["update", "m", str(tmp_path / "pay.jsonl"), "--with", "lora", "--no-refit", "--policy", "refresh"]
+    answer = ask([*words, "--set", "epochs=2", "--set", "learning_rate=0.01"], own)
+    assert answer.code == 0, answer.out + answer.err
+    fly = make_rows(120, 12, ("fly",)).with_columns(completion=pl.col("prompt").str.split(" ").list.get(1))
+    fly.write_ndjson(tmp_path / "fly.jsonl")
+    words = ["update", "m", str(tmp_path / "fly.jsonl"), "--with", "lora", "--no-refit", "--gate", "forgetting"]
+    answer = ask([*words, "--set", "epochs=6", "--set", "learning_rate=0.02", "--set", "ratio=0"], own)
+    assert answer.code == 11, answer.out + answer.err
+    assert "The slice 'domain=pay' is harmed" in answer.out and "rows known before" in answer.out

@@ -63,7 +63,12 @@ def predict_rows(
     ids = tuple(c for c in ID_NAMES if c in columns and c not in model.contract.names)[:1]
     cleaned = clean_rows(model, frame, accept, labelled=False, keep=ids)
     predictions = pl.concat([predict_batch(model, batch, ids) for batch in clean_in_batches(cleaned)])
-    return PredictedRows(card.version, predictions, bool(ids), cleaned.notes)
+    notes = cleaned.notes
+    if model.contract.task == "text":
+        from evermodel.registry.adoption.free_text import describe_cut
+
+        notes = (*notes, *describe_cut(model, cleaned.collect().frame))
+    return PredictedRows(card.version, predictions, bool(ids), notes)
 
 
 def predict_file(

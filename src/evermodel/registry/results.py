@@ -105,7 +105,7 @@ class AdoptResult(Result):
             f"  columns  {list_columns(self.columns)}",
             *(f"  {name_subject(i):<8} {describe_inference(i)}" for i in self.inferences),
             f"  scores   {scores}",
-            f"  parity   {describe_parity(self.parity, self.stored_difference)}",
+            f"  parity   {describe_parity(self.parity, self.stored_difference, self.task)}",
             *(f"  note     {note}" for note in self.notes),
         ]
 
@@ -114,7 +114,7 @@ class AdoptResult(Result):
 
     def remarks(self) -> Sequence[str]:
         settled = (f"{name_subject(i)}: {describe_inference(i)}" for i in self.inferences)
-        return (*settled, describe_parity(self.parity, self.stored_difference), *self.notes)
+        return (*settled, describe_parity(self.parity, self.stored_difference, self.task), *self.notes)
 
 
 @dataclass(frozen=True)

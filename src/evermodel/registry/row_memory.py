@@ -19,6 +19,7 @@ from evermodel.core.store import Store
 
 PAST_SHARE = 0.02  # of each block: kept out of all training, to judge "nothing worse on what was known before"
 PAST_LEAST = 50  # fewer could show nothing, and a small table cannot spare them (four hospitals: 2 points of AUC)
+TEXT_SHARE, TEXT_LEAST = 0.15, 30  # the same of free text: domains of some hundred rows, which a network soon forgets
 PAST_GROUPS = 5  # entities; fewer have no interval worth the name, and an update would be held for ever
 PAST_MOST = 1_000  # rows a block: enough to see a harm of a point or two, and no more is lost to training
 MOST_ROWS = 2_000_000  # kept in all; beyond it older blocks are thinned
@@ -110,8 +111,10 @@ def remember_rows(
 def choose_retention_rows(table: Table, seed: int) -> Array:
     """(n,) bool: a random small share of the rows, whole entities where there are entities."""
     random = np.random.default_rng(seed)
-    wanted = min(PAST_MOST, round(PAST_SHARE * len(table)))
-    if wanted < PAST_LEAST:
+    is_text = table.roles.target is not None and table.frame[table.roles.target].dtype == pl.String
+    share, least = (TEXT_SHARE, TEXT_LEAST) if is_text else (PAST_SHARE, PAST_LEAST)
+    wanted = min(PAST_MOST, round(share * len(table)))
+    if wanted < least:
         return np.zeros(len(table), dtype=bool)
     if table.roles.entity is None:
         chosen = np.zeros(len(table), dtype=bool)

@@ -217,7 +217,7 @@ ROWS = {
 
 def score_lines(scores: Mapping[str, Mapping[str, Score]], metric: str) -> list[str]:
     """A table of the metric that people look at and of those they ask for next; the rest is in JSON and report."""
-    first = dict.fromkeys((metric, "accuracy", "log_loss", "mae"))
+    first = dict.fromkeys((metric, "accuracy", "log_loss", "mae", "exact_match", "token_loss", "perplexity"))
     table: list[tuple[str, ...]] = [("metric", "champion", "challenger", "difference", "95 % interval", "rows")]
     for rows, by in scores.items():
         table.append((ROWS.get(rows, rows),))

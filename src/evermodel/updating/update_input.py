@@ -26,6 +26,7 @@ from evermodel.core.records.data_summary import DataSummary
 from evermodel.core.records.search_record import COST_LIMIT
 from evermodel.core.records.version_card import VersionCard
 from evermodel.core.store import Store
+from evermodel.registry.adoption.free_text import describe_cut
 from evermodel.registry.lookup import champion_of
 from evermodel.registry.row_memory import RowMemory, choose_retention_rows, read_memory, read_rows
 from evermodel.registry.versions import load_version
@@ -136,6 +137,8 @@ def read_update_input(
         )
     _refuse_constant_rows(cleaned)
     table, remarks = drop_copies(table, replay)
+    if champion.contract.task == "text":
+        remarks = (*remarks, *describe_cut(champion, table.frame))
     table = dataclasses.replace(table, blocks=np.full(len(table), memory.next_number))
     is_judged = split_newest(table, share=share, shuffled=card.shuffled, seed=seed)
     return UpdateInput(

@@ -167,6 +167,7 @@ class TextWriting(Protocol):
     def write_answers(self, obj: Any, x: Any, /, *, again: bool = False, exactly: int | None = None) -> list[str]: ...
     def measure_answers(self, obj: Any, x: Any, answers: Sequence[str], /) -> Array: ...  # (n, 2): nats, tokens
     def count_cut(self, obj: Any, x: Any, /) -> int: ...  # prompts that are longer than the model reads
+    def count_long(self, obj: Any, answers: Sequence[str], /) -> int: ...  # answers longer than those that it writes
 
 
 class TrainablePart(StrEnum):

@@ -186,6 +186,11 @@ def count_cut(obj: Any, x: Any) -> int:
     return writing.count_cut(obj, x)
 
 
+def count_long(obj: Any, answers: Sequence[str]) -> int:
+    """How many of these answers have more tokens than the model may write."""
+    return sum(len(one) > obj.writing.most_tokens for one in obj.encode_answers(answers))
+
+
 def fit(obj: Any, x: Any, y: Array, training: Training, *, from_scratch: bool) -> Any:
     """Trains the part that ``choose_trainable`` chose; the adapter unless told otherwise.
 

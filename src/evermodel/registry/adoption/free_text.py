@@ -7,6 +7,7 @@ from typing import Literal
 
 import polars as pl
 
+from evermodel.core.data.chat_columns import ANSWER
 from evermodel.core.data.scan import collect, spread_rows
 from evermodel.core.data.table import Table
 from evermodel.core.data.target_column import read_answer
@@ -30,6 +31,13 @@ def settle_task(
     """``asked``, or what the model's file says. Raises BadSetting for text of a model that writes none, and Ambiguous
     where a model that can do both is given answers that may be labels and may be free text.
     """
+    names = frame.collect_schema().names()
+    if f"{target}{ANSWER}" in names:
+        raise BadSetting(
+            f"The column {target!r} holds conversations, which are read as two columns: {target}, without the last "
+            f"answer, and {target}{ANSWER}.",
+            f"Name {target} as the input and {target}{ANSWER} as the target.",
+        )
     writes = isinstance(framework, TextWriting)
     if asked == "text" and not writes:
         kind = framework.__name__.rsplit(".", 1)[-1]
@@ -72,22 +80,29 @@ def choose_scored_rows(model: Model, table: Table) -> Table:
 
 def describe_text_rows(model: Model, table: Table, scored: int) -> tuple[str, ...]:
     """How many prompts are cut, and on how many rows the scores stand where these are not all."""
-    if not isinstance(model.framework, TextWriting) or model.contract.task != "text":
-        return ()
-    notes = describe_cut(model, table.frame)
-    if scored < len(table):
-        notes = (*notes, f"the scores are those of {scored:,} of the {len(table):,} reference rows: answering is slow")
-    return notes
+    if model.contract.task != "text" or scored == len(table):
+        return describe_cut(model, table.frame)
+    few = f"the scores are those of {scored:,} of the {len(table):,} reference rows: answering is slow"
+    return (*describe_cut(model, table.frame), few)
 
 
 def describe_cut(model: Model, frame: pl.DataFrame) -> tuple[str, ...]:
-    """A sentence where prompts of cleaned rows are longer than the model can read; nothing of other models."""
+    """Sentences on cleaned rows of free text: how many prompts are longer than the model can read beside an answer, and
+    how many reference answers are longer than those that it writes. Nothing of other models.
+    """
     if not isinstance(model.framework, TextWriting) or model.contract.task != "text":
         return ()
-    cut = model.framework.count_cut(model.obj, model.transform(frame))
-    if not cut:
-        return ()
-    return (
-        f"{cut:,} of {frame.height:,} prompts are longer than the model can read beside an answer, and are cut to what "
-        "it can (of a conversation the beginning goes, of a prompt the end)",
-    )
+    cut, target, notes = model.framework.count_cut(model.obj, model.transform(frame)), model.contract.roles.target, []
+    if cut:
+        notes.append(
+            f"{cut:,} of {frame.height:,} prompts are longer than the model can read beside an answer, and are cut to "
+            "what it can: of a conversation the beginning goes, of a prompt the end."
+        )
+    if target is not None and target in frame.columns:
+        long = model.framework.count_long(model.obj, frame[target].drop_nulls().to_list())
+        if long:
+            notes.append(
+                f"{long:,} of {frame.height:,} reference answers are longer than those that the model writes: it can "
+                "learn them, and never says all of them."
+            )
+    return tuple(notes)

@@ -55,8 +55,10 @@ def name_subject(inference: Inference) -> str:
     return _SUBJECTS[inference.subject]
 
 
-def describe_parity(parity: Parity | None, stored: float) -> str:
+def describe_parity(parity: Parity | None, stored: float, task: str = "") -> str:
     """How near the answers are to the deployed model's own; or that there were none to compare with."""
+    if parity is None and task == "text":
+        return f"the stored version finds the reference answers as likely as the file does, to within {stored:.1e}"
     if parity is None:
         return (
             f"the stored version answers as the file does, to within {stored:.1e}; not compared with the deployed "

@@ -96,7 +96,12 @@ def read_gguf(path: Path) -> LanguageModel:
     config["architectures"] = [type(network).__name__]
     size = int(config["vocab_size"])  # transformers adds a token that the file may not have, and no weights are for
     told["added_tokens"] = [token for token in told["added_tokens"] if token["id"] < size]
-    named = {"eos_token": tokenizer.eos_token, "pad_token": tokenizer.pad_token, "bos_token": tokenizer.bos_token}
+    named = {
+        "eos_token": tokenizer.eos_token,
+        "pad_token": tokenizer.pad_token,
+        "bos_token": tokenizer.bos_token,
+        "chat_template": tokenizer.chat_template,
+    }
     files = {
         TOKENIZER: json.dumps(told, ensure_ascii=False).encode(),
         "tokenizer_config.json": json.dumps(

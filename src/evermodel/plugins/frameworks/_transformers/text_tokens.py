@@ -14,6 +14,8 @@ from evermodel.core.errors import BadModel, MissingExtra
 
 logger = logging.getLogger(__name__)
 UNLIMITED = 1_000_000  # tokenizers without a limit of their own name an astronomical one
+# Tokens that transformers never splits, whatever tokenizer.json says of them.
+SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 OFFSET = ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer")  # count positions from behind the padding
 
 
@@ -41,6 +43,8 @@ class TextTokens:
         told = json.loads(files.get("tokenizer_config.json", b"{}") or b"{}")
         self.longest = _longest(told, config)
         self.padding = int(config.get("pad_token_id") or _padding_id(self._tokenizer, told) or 0)
+        named = [text for text in map(_spell_token, map(told.get, SPECIAL)) if text]
+        self._tokenizer.add_special_tokens([text for text in named if self._tokenizer.token_to_id(text) is not None])
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length=self.longest)
 
@@ -102,8 +106,13 @@ def _longest(told: Mapping[str, Any], config: Mapping[str, Any]) -> int:
     return min(usable) if usable else 512
 
 
-def _padding_id(tokenizer: Any, told: Mapping[str, Any]) -> int | None:
-    named = told.get("pad_token")
+def _spell_token(named: Any) -> str | None:
+    """A token as tokenizer_config.json names it: a text, or an object with one."""
     token = named.get("content") if isinstance(named, Mapping) else named
-    found = None if token is None else tokenizer.token_to_id(str(token))
+    return None if token is None else str(token)
+
+
+def _padding_id(tokenizer: Any, told: Mapping[str, Any]) -> int | None:
+    token = _spell_token(told.get("pad_token"))
+    found = None if token is None else tokenizer.token_to_id(token)
     return None if found is None else int(found)
