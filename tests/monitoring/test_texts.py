@@ -13,7 +13,6 @@ from evermodel.core.data.content_features import with_descriptions
 from evermodel.core.data.contract import Column, Contract
 from evermodel.core.records.column_roles import Roles
 from evermodel.core.records.monitoring import AlarmCause, TextAspect, TextChange
-from evermodel.core.stats.reference_bins import build_references
 from evermodel.monitoring.alarms.alarm_wording import build_notices
 from evermodel.monitoring.monitor_state import from_bytes, read_state, to_bytes, write_state
 from evermodel.monitoring.texts.languages import find_languages
@@ -140,10 +139,9 @@ def test_texts_repeat_one_of_the_hundred_before_also_in_an_earlier_delivery():
 def test_new_rows_have_as_many_unseen_words_as_the_half_of_the_reference_that_was_not_learnt():
     """Counted on the rows that it was learnt from, the reference would know all of its words."""
     frame, new = (with_descriptions(requests(n, s)[["request"]], CONTRACT.columns) for n, s in ((4000, 2), (2000, 3)))
-    texts, measured = learn_text_columns(frame, CONTRACT)
+    texts, columns = learn_text_columns(frame, CONTRACT)
     counts = texts["request"].counts
     assert 1500 < counts.texts < 2500
-    columns = build_references(measured, measured.columns)
     found = count_texts(new, texts, columns, {}, np.arange(2000) // 1000, 2)
     whole = found.sums["request"][0] + found.sums["request"][1]
     before, now = (c.unseen_words / c.words for c in (counts, whole))
@@ -205,6 +203,26 @@ def test_a_change_of_texts_is_one_alarm_that_says_in_words_what_changed(kind, re
     assert "request." not in notices[0].text, "what is said in words is not listed by its column"
 
 
+def test_texts_are_also_watched_as_the_models_network_sees_them(tmp_path):
+    """Sentences of one intent are near one another for a trained network, whichever words they have."""
+    from tests.frameworks.tiny_text_model import make_folder, make_rows
+
+    known = ("pay", "cook")
+    registry, folder = tmp_path / "registry", make_folder(tmp_path / "bert", known)
+    evermodel.adopt(folder, data=make_rows(known, 1500, 1), target="intent", name="b", registry=registry)
+    quiet = evermodel.watch("b", make_rows(known, 2000, 2), registry=registry).status
+    assert not quiet.open
+    texts = read_state(open_store(registry), "b")[0].watched["v1"].texts["text"]
+    assert len(texts.network.middle) == 128
+    rows = {d.column: d for d in quiet.drift}
+    assert rows["text.meaning"].statistics["missing"] == 0, "a text that was not drawn is not missing"
+    given = make_rows(known, 500, 4).with_columns(prediction=pl.col("intent"))
+    status = evermodel.watch("b", given, registry=registry).status
+    assert "text.meaning" not in {d.column for d in status.drift}, "a network is not asked where answers came along"
+    found = evermodel.watch("b", make_rows(("fly",), 1000, 3).drop("intent"), registry=registry).status
+    assert {"drift:text.meaning", "range:text.meaning"} & {m for a in found.open for m in a.members}
+
+
 @pytest.mark.parametrize("to", [None, ""])
 def test_missing_texts_are_missing_and_empty_ones_are_not(to, registry):
     frame = spoil(0.3, lambda t, i: to)(requests(2000, 8)).drop("topic")
@@ -230,7 +248,7 @@ def test_a_monitor_that_began_without_words_goes_on_and_says_so(registry):
 
     def forget(state):
         watched = state.watched["v1"]
-        learnt = ("script", "language", "unseen words", "novelty", "topic")
+        learnt = ("script", "language", "unseen words", "novelty", "topic", "meaning")
         columns = {n: c for n, c in watched.columns.items() if n.removeprefix("request.") not in learnt}
         windows = {k: dataclasses.replace(w, texts={}) for k, w in watched.windows.items()}
         old = dataclasses.replace(watched, columns=columns, windows=windows, texts={}, recent_texts={})

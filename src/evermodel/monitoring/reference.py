@@ -18,7 +18,7 @@ from evermodel.core.stats.reference_bins import build_references
 from evermodel.core.stats.row_cells import JOINT, Cells
 from evermodel.core.store import Store
 from evermodel.monitoring.monitor_state import VersionMonitor
-from evermodel.monitoring.texts.text_columns import learn_text_columns, list_learnt_columns
+from evermodel.monitoring.texts.text_columns import find_embedding, learn_text_columns, list_learnt_columns
 from evermodel.registry.row_memory import read_memory
 
 ENOUGH = 2_000  # newest known rows that suffice as a reference; older ones may be of an old concept
@@ -41,8 +41,10 @@ def build_version_monitor(store: Store, card: VersionCard, model: Model) -> Vers
     inputs, telling = model.contract.names, describe_features(model.contract.columns)
     names = [*(n for n in inputs if n not in telling.values()), *telling]
     kinds = {c.kind for c in model.contract.columns}
-    texts, measured = learn_text_columns(frame, model.contract) if "text" in kinds else ({}, pl.DataFrame())
-    columns = build_references(measured, measured.columns) | build_references(frame, names)
+    texts, columns = (
+        ({}, {}) if "text" not in kinds else learn_text_columns(frame, model.contract, find_embedding(model))
+    )
+    columns |= build_references(frame, names)
     sample = Table(spread_rows(frame.lazy(), frame.height, PREDICTED), table.roles)
     p, y = model.predict(sample.frame), model.target(sample)
     columns |= build_references(select_prediction(p, model.contract.classes).to_frame(), [PREDICTION])

@@ -20,8 +20,9 @@ from evermodel.core.store import Store
 from evermodel.monitoring.monitor_state import MonitorState, StoredRows, VersionMonitor, WindowCounts
 from evermodel.monitoring.performance import count_predictions, read_predictions
 from evermodel.monitoring.reference import PREDICTION, compute_losses, select_prediction
-from evermodel.monitoring.texts.text_columns import count_texts
+from evermodel.monitoring.texts.text_columns import count_texts, find_embedding
 from evermodel.monitoring.texts.text_counts import TextCounts
+from evermodel.monitoring.texts.text_reference import Embed
 from evermodel.monitoring.watched_rows import (
     CODE,
     ERROR_GROUP,
@@ -67,6 +68,7 @@ def take_rows(
     incoming = inspect_rows(shuffle_rows(rows) if shuffled else rows, model.contract, id_)
     watched = state.watched[state.version]
     intake = Intake(store, state, watched, model.contract, incoming, cut)
+    intake.embed = find_embedding(model) if watched.texts and not incoming.given else None
     for block in predict_blocks(incoming, model, cut, state.counters.get("predictions", 0), second):
         intake.add(block)
     return intake.build_state(), set(intake.touched)
@@ -101,6 +103,7 @@ class Intake:
         self.newest = -np.inf
         self.last_window: int | None = None
         self.recent_texts = watched.recent_texts
+        self.embed: Embed | None = None  # how the model's network sees texts
 
     def add(self, block: Block) -> None:
         """Counts the rows of a block by window, and stores their predictions."""
@@ -164,7 +167,7 @@ class Intake:
         texts: Mapping[str, list[TextCounts]] = {}
         if self.watched.texts:
             known_texts = inputs.drop([c for c in self.incoming.missing_columns if c in inputs.columns])
-            counted = count_texts(known_texts, self.watched.texts, known, self.recent_texts, codes, n)
+            counted = count_texts(known_texts, self.watched.texts, known, self.recent_texts, codes, n, self.embed)
             columns, texts = {**columns, **counted.columns}, counted.sums
             self.recent_texts = counted.recent
         order = np.argsort(codes, kind="stable")

@@ -155,6 +155,13 @@ class LabelNaming(Protocol):
 
 
 @runtime_checkable
+class TextEmbedding(Protocol):
+    """Networks that turn a text into numbers before they answer: these (n, d), which rows near them share."""
+
+    def embed_texts(self, obj: Any, texts: Sequence[str], /) -> Array: ...
+
+
+@runtime_checkable
 class TextWriting(Protocol):
     """Models that answer with a text of their own words, the likeliest word at each place, up to a bounded length.
 

@@ -90,6 +90,7 @@ class TextAspect(StrEnum):
     UNSEEN_WORDS = "unseen words"
     REPEATS = "repeats"
     LENGTH = "length"
+    MEANING = "meaning"
     NOVELTY = "novelty"
     TOPIC = "topic"
     WORD_LENGTH = "word length"

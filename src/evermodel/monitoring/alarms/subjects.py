@@ -16,7 +16,6 @@ from evermodel.core.stats.reference_bins import ColumnCounts
 from evermodel.core.stats.row_cells import JOINT
 from evermodel.monitoring.monitor_state import VersionMonitor, WindowCounts
 from evermodel.monitoring.reference import PREDICTION
-from evermodel.monitoring.texts.text_changes import NEED_WORDS, find_aspect
 from evermodel.monitoring.texts.text_columns import REPEATS
 
 BASELINE = 1_000  # rows of the first windows that stand for "as before" where there is no reference
@@ -70,19 +69,13 @@ def count_errors(window: WindowCounts, metric: str) -> int:
 
 
 def list_subjects(watched: VersionMonitor, windows: list[WindowCounts], mature: set[str]) -> Iterator[Subject]:
-    """What can be tested now. ``windows`` are oldest first; ``mature`` holds keys of those whose labels have come.
-
-    A measure of words is missing where a text has none, which is no missing text.
-    """
+    """What can be tested now. ``windows`` are oldest first; ``mature`` holds keys of those whose labels have come."""
     columns = [c for c in watched.columns if c not in (PREDICTION, JOINT)]
     n_subjects = len(columns) + len(watched.texts)
     for name in columns:
         keys, counts = _counts_of(windows, name)
         if keys:
-            subjects = _column_subjects(watched, name, keys, counts, 1.0 / n_subjects)
-            aspect = find_aspect(name, watched.texts) if watched.texts else None
-            without_words = aspect is not None and aspect[1] in NEED_WORDS
-            yield from (s for s in subjects if not (without_words and s.kind is AlarmKind.MISSING))
+            yield from _column_subjects(watched, name, keys, counts, 1.0 / n_subjects)
     for name in watched.texts:
         yield from _repeats_subject(watched, windows, name, 1.0 / n_subjects)
     keys, counts = _counts_of(windows, JOINT)

@@ -16,7 +16,7 @@ from evermodel.monitoring.texts.text_counts import TextCounts
 SHOWN = 3  # changes that a sentence names
 RARE = 0.1  # of the reference rows' texts are as unlike the others as the texts that are counted
 MUCH = 1.5  # times as long, from which the ratio is told
-NEED_WORDS = (TextAspect.UNSEEN_WORDS, TextAspect.NOVELTY)  # that are missing where a text has no words
+NEED_WORDS = (TextAspect.UNSEEN_WORDS, TextAspect.NOVELTY, TextAspect.TOPIC, TextAspect.MEANING)  # else null
 REFERENCE = "in the reference rows"
 
 
@@ -56,7 +56,7 @@ def measure_change(
         grown = max(shares, key=lambda s: shares[s][0] - shares[s][1], default="")
         share, formerly = shares.get(grown, (0.0, 0.0))
         return TextChange(column, aspect, share, formerly, grown)
-    if aspect in (TextAspect.TOPIC, TextAspect.NOVELTY):
+    if aspect in (TextAspect.TOPIC, TextAspect.NOVELTY, TextAspect.MEANING):
         return TextChange(column, aspect, *_compare_bins(aspect, bins, reference))
     return TextChange(column, aspect, measure_aspect(aspect, now), measure_aspect(aspect, before))
 
@@ -154,6 +154,9 @@ _SENTENCES: dict[TextAspect, Callable[[TextChange], str]] = {
     TextAspect.LENGTH: _length,
     TextAspect.NOVELTY: lambda c: (
         f"{_percent(c.now)} are as unlike the reference rows' texts as {_percent(c.before)} of those are"
+    ),
+    TextAspect.MEANING: lambda c: (
+        f"to the model {_percent(c.now)} are as unlike the reference rows' texts as {_percent(c.before)} of those are"
     ),
     TextAspect.TOPIC: lambda c: f"a group of similar texts is {_percent(c.now)} of them {_before(c.before)}",
     TextAspect.WORD_LENGTH: lambda c: (

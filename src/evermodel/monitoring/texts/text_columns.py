@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -11,10 +12,14 @@ import polars as pl
 from evermodel.core.arrays import Array
 from evermodel.core.data.content_features import TEXT
 from evermodel.core.data.contract import Contract
-from evermodel.core.stats.reference_bins import ColumnCounts, ColumnReference, count_groups
+from evermodel.core.model.capabilities import TextEmbedding
+from evermodel.core.model.model import Model
+from evermodel.core.stats.reference_bins import ColumnCounts, ColumnReference, build_references, count_groups
+from evermodel.monitoring.texts.text_changes import NEED_WORDS, find_aspect
 from evermodel.monitoring.texts.text_counts import TextCounts, sum_texts
 from evermodel.monitoring.texts.text_reference import (
     LEARNT,
+    Embed,
     TextReference,
     find_repeated,
     learn_texts,
@@ -30,17 +35,32 @@ def list_learnt_columns(column: str) -> tuple[str, ...]:
     return tuple(f"{column}.{what}" for what in (*LEARNT, REPEATS))
 
 
-def learn_text_columns(frame: pl.DataFrame, contract: Contract) -> tuple[dict[str, TextReference], pl.DataFrame]:
-    """The reference of each text column of described rows, oldest first; and the columns measured against it."""
-    rows, found = frame.tail(MOST_ROWS), {}
-    measured = []
+def find_embedding(model: Model) -> Embed | None:
+    """How the model's own network sees texts; None where it has none."""
+    framework = model.framework
+    return partial(framework.embed_texts, model.obj) if isinstance(framework, TextEmbedding) else None
+
+
+def learn_text_columns(
+    frame: pl.DataFrame, contract: Contract, embed: Embed | None = None
+) -> tuple[dict[str, TextReference], dict[str, ColumnReference]]:
+    """The reference of each text column of described rows, oldest first; and of the columns measured against it."""
+    rows, texts = frame.tail(MOST_ROWS), {}
+    columns: dict[str, ColumnReference] = {}
     for column in (c.name for c in contract.columns if c.kind == "text"):
         own = {*list_learnt_columns(column), *(f"{column}.{what}" for what in TEXT)}
-        learnt = learn_texts(rows, column) if not own & set(contract.names) else None
+        learnt = learn_texts(rows, column, embed) if not own & set(contract.names) else None
         if learnt is not None:
-            found[column] = learnt[0]
-            measured.append(learnt[1])
-    return found, pl.concat(measured, how="horizontal") if measured else pl.DataFrame()
+            texts[column] = learnt[0]
+            for values in learnt[1]:
+                columns |= build_references(_keep_measured(values, column).to_frame(), [values.name])
+    return texts, columns
+
+
+def _keep_measured(values: pl.Series, column: str) -> pl.Series:
+    """Without nulls where these say that a text has no words, or was not measured: that is no missing text."""
+    aspect = find_aspect(values.name, {column: None})
+    return values.drop_nulls() if aspect is not None and aspect[1] in NEED_WORDS else values
 
 
 @dataclass(frozen=True)
@@ -59,6 +79,7 @@ def count_texts(
     recent: Mapping[str, tuple[int, ...]],
     groups: Array,
     n_groups: int,
+    embed: Embed | None = None,
 ) -> CountedTexts:
     """The texts of described rows, in the order in which they came; ``groups`` (n,) says in which window each is."""
     counted: dict[str, list[ColumnCounts]] = {}
@@ -66,11 +87,13 @@ def count_texts(
     for column, reference in references.items():
         if column not in inputs.columns:
             continue
-        measured = measure_texts(inputs[column], reference)
+        measured = measure_texts(inputs[column], reference, embed)
         for values in measured.columns:
             if values.name in columns:
-                counted[values.name] = count_groups(values, groups, n_groups, columns[values.name])
+                kept = _keep_measured(values, column)
+                own = groups if len(kept) == len(values) else groups[values.is_not_null().to_numpy()]
+                counted[values.name] = count_groups(kept, own, n_groups, columns[values.name])
         repeated, newest[column] = find_repeated(inputs[column], recent.get(column, ()))
-        described = inputs.hstack(measured.columns)
+        described = inputs.hstack(list(measured.columns))
         sums[column] = sum_texts(described, column, measured.words, repeated, np.asarray(groups), n_groups)
     return CountedTexts(counted, sums, {**recent, **newest})

@@ -6,23 +6,39 @@ these have words that the first half does not have, just as new rows do, so that
 
 from __future__ import annotations
 
+import dataclasses
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 
 from evermodel.core.arrays import Array
+from evermodel.core.errors import BadModel
 from evermodel.monitoring.texts.languages import find_languages
 from evermodel.monitoring.texts.scripts_of_texts import find_scripts
 from evermodel.monitoring.texts.text_counts import TextCounts, sum_texts
-from evermodel.monitoring.texts.topics import Topics, embed_texts
+from evermodel.monitoring.texts.topics import NetworkView, Topics, embed_words
 from evermodel.monitoring.texts.word_table import WordsOfTexts, WordTable, hash_texts, split_words
+
+logger = logging.getLogger(__name__)
 
 FEWEST = 40  # reference texts below which nothing is learnt of them
 NEAR = 100  # texts before one among which it may be repeated
 CHARACTERS_A_PART = 4_000_000  # whose words are held at once
 CHARACTERS_A_POINT = 100  # that weigh as much in memory as the point of a text
-LEARNT = ("script", "language", "unseen words", "novelty", "topic")  # of each text, measured against the reference
+Embed = Callable[[Sequence[str]], Array]  # texts -> (n, d)
+EVERY = 2  # of so many texts, one is embedded by the model's network
+MOST_EMBEDDED = 2_000  # reference texts that topics are learnt from then
+LEARNT = (
+    "script",
+    "language",
+    "unseen words",
+    "novelty",
+    "topic",
+    "meaning",
+)  # of each text, measured against the reference
 
 
 @dataclass(frozen=True)
@@ -31,6 +47,7 @@ class TextReference:
 
     words: WordTable
     topics: Topics | None
+    network: NetworkView | None = None  # how the model's own network sees texts, where it has one
     counts: TextCounts = field(default_factory=TextCounts)  # of the half that is compared with
 
 
@@ -38,11 +55,13 @@ class TextReference:
 class MeasuredTexts:
     """Texts measured against a reference: columns for the monitor, and sums for people."""
 
-    columns: pl.DataFrame  # "COLUMN.script", "COLUMN.unseen words", …
+    columns: tuple[pl.Series, ...]  # "COLUMN.script", "COLUMN.unseen words", …: null where there is nothing to count
     words: Array  # (n, 2): words of each text, and those that are unseen
 
 
-def learn_texts(frame: pl.DataFrame, column: str) -> tuple[TextReference, pl.DataFrame] | None:
+def learn_texts(
+    frame: pl.DataFrame, column: str, embed: Embed | None
+) -> tuple[TextReference, tuple[pl.Series, ...]] | None:
     """The reference of described rows, oldest first, and the measured columns of the half that was not learnt from.
 
     None for too few texts.
@@ -55,25 +74,39 @@ def learn_texts(frame: pl.DataFrame, column: str) -> tuple[TextReference, pl.Dat
     words, rows = split_words(half[column])
     once = pl.DataFrame({"word": words, "row": rows}).unique()
     table = WordTable.build(once["word"], half.height)
-    points = [embed_texts(part, table.weigh_words(part.hashes)[1]) for part in _hash_in_parts(half[column])]
-    reference = TextReference(table, Topics.find(np.concatenate(points)))
-    measured = measure_texts(rest[column], reference)
+    points = [embed_words(part, table.weigh_words(part.hashes)[1]) for part in hash_in_parts(half[column])]
+    network = None if embed is None else _learn_network_view(half[column], embed)
+    reference = TextReference(table, Topics.find(np.concatenate(points)), network)
+    measured = measure_texts(rest[column], reference, embed)
     none = np.zeros(rest.height, dtype=bool)
-    described = rest.hstack(measured.columns)
+    described = rest.hstack(list(measured.columns))
     counts = sum_texts(described, column, measured.words, none, np.zeros(rest.height, dtype=np.int64), 1)[0]
-    return TextReference(table, reference.topics, counts), measured.columns
+    return dataclasses.replace(reference, counts=counts), measured.columns
 
 
-def measure_texts(texts: pl.Series, reference: TextReference) -> MeasuredTexts:
-    """The columns of ``LEARNT`` for each text; null where it is missing or has no words. O(characters)."""
+def _learn_network_view(texts: pl.Series, embed: Embed) -> NetworkView | None:
+    """The newest reference texts as the network sees them; None where it gives no hidden states."""
+    try:
+        return NetworkView.find(embed(texts.drop_nulls().tail(MOST_EMBEDDED).to_list()))
+    except BadModel as error:
+        logger.info("The texts of %s are watched by their words alone: %s", texts.name, error)
+        return None
+
+
+def measure_texts(texts: pl.Series, reference: TextReference, embed: Embed | None) -> MeasuredTexts:
+    """The columns of ``LEARNT`` for each text; O(characters).
+
+    ``embed``: how the model's network sees texts. It is asked about each ``EVERY``-th one: it is a thousand times
+    slower than words are counted.
+    """
     counts, languages, distance, group = [], [], [], []
-    for part in _hash_in_parts(texts):
+    for part in hash_in_parts(texts):
         known, weights = reference.words.weigh_words(part.hashes)
         n = np.bincount(part.rows, minlength=part.n_texts)
         counts.append(np.column_stack([n, np.bincount(part.rows[~known[part.words]], minlength=part.n_texts)]))
         languages.append(find_languages(part))
         if reference.topics is not None:
-            away, of = reference.topics.locate_texts(embed_texts(part, weights))
+            away, of = reference.topics.locate_texts(embed_words(part, weights))
             distance.append(away)
             group.append(of)
     words, missing = np.concatenate(counts), texts.is_null()
@@ -84,12 +117,22 @@ def measure_texts(texts: pl.Series, reference: TextReference) -> MeasuredTexts:
         pl.Series(f"{texts.name}.unseen words", share).fill_nan(None),
     ]
     if group:
+        columns.append(pl.Series(f"{texts.name}.novelty", np.concatenate(distance)).fill_nan(None))
         topic = pl.Series(f"{texts.name}.topic", np.concatenate(group)).cast(pl.String)
-        columns += [
-            pl.Series(f"{texts.name}.novelty", np.concatenate(distance)).fill_nan(None),
-            topic.replace("-1", "no words").set(missing, None),
-        ]
-    return MeasuredTexts(pl.DataFrame(columns), words)
+        columns.append(topic.replace({"-1": None}))
+    if reference.network is not None and embed is not None:
+        columns.append(_measure_by_network(texts, reference.network, embed).alias(f"{texts.name}.meaning"))
+    return MeasuredTexts(tuple(columns), words)
+
+
+def _measure_by_network(texts: pl.Series, view: NetworkView, embed: Embed) -> pl.Series:
+    """The distance of each ``EVERY``-th text to the nearest centre; null for the others."""
+    at = np.arange(0, len(texts), EVERY)
+    at = at[~texts.gather(at).is_null().to_numpy()]
+    distance = np.full(len(texts), np.nan)
+    if len(at):
+        distance[at] = view.measure_distances(embed(texts.gather(at).to_list()))
+    return pl.Series(distance).fill_nan(None)
 
 
 def find_repeated(texts: pl.Series, before: tuple[int, ...]) -> tuple[Array, tuple[int, ...]]:
@@ -110,7 +153,7 @@ def find_repeated(texts: pl.Series, before: tuple[int, ...]) -> tuple[Array, tup
     return repeated, tuple(all_of[-NEAR:].tolist())
 
 
-def _hash_in_parts(texts: pl.Series) -> list[WordsOfTexts]:
+def hash_in_parts(texts: pl.Series) -> list[WordsOfTexts]:
     """The texts in parts of some million characters, so that their words fit into memory."""
     size = texts.str.len_chars().fill_null(0) + CHARACTERS_A_POINT
     ends = size.cum_sum().to_numpy() // CHARACTERS_A_PART

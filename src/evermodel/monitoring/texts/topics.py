@@ -6,9 +6,10 @@ import base64
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from evermodel.core.arrays import Array
-from evermodel.monitoring.texts.word_table import DIMENSIONS, WordsOfTexts
+from evermodel.monitoring.texts.word_table import DIMENSIONS, WordsOfTexts, hash_words, read_signs
 
 CENTRES, TOPICS = 128, 24  # of k-means: by which novelty is measured, and by which texts are grouped
 TEXTS_A_CENTRE = 4  # reference texts, below which there are fewer centres
@@ -26,21 +27,49 @@ class Topics:
     @classmethod
     def find(cls, points: Array) -> Topics | None:
         """Centres of points of unit length (n, d); None for too few of them."""
-        points = points[has_words(points)].astype(np.float64)
-        n = min(CENTRES, len(points) // TEXTS_A_CENTRE)
-        return None if n < FEWEST_CENTRES else cls(_find_centres(points, n), _find_centres(points, min(n, TOPICS)))
+        near = _find_centres(points, CENTRES)
+        groups = _find_centres(points, TOPICS)
+        return None if near is None or groups is None else cls(near, groups)
 
     def locate_texts(self, points: Array) -> tuple[Array, Array]:
         """Of points (n, d): the squared distance to the nearest centre, and the group. NaN and -1: no words."""
-        inside = has_words(points)
-        distance = np.where(inside, 1.0 + _measure_distances(points, self.near).min(axis=1), np.nan)
-        return distance, np.where(inside, _measure_distances(points, self.groups).argmin(axis=1), -1)
+        group = np.where(has_words(points), _measure_distances(points, self.groups).argmin(axis=1), -1)
+        return _find_nearest(points, self.near), group
 
 
-def _find_centres(points: Array, n: int) -> str:
-    """Centres by k-means, as text. Source: Arthur & Vassilvitskii (2007)."""
+@dataclass(frozen=True)
+class NetworkView:
+    """Centres of the reference rows' texts as a network sees them, and ``middle`` (128,), where these lie on average."""
+
+    near: str
+    middle: tuple[float, ...]
+
+    @classmethod
+    def find(cls, embeddings: Array) -> NetworkView | None:
+        """Centres of what a network makes of texts (n, d); None for too few of them."""
+        projected = project_embeddings(embeddings)
+        middle = np.round(projected.mean(axis=0), 6)
+        near = _find_centres(_center_points(projected, middle), CENTRES)
+        return None if near is None else cls(near, tuple(middle.tolist()))
+
+    def measure_distances(self, embeddings: Array) -> Array:
+        """(n,) squared distance of texts to the nearest centre."""
+        return _find_nearest(_center_points(project_embeddings(embeddings), np.asarray(self.middle)), self.near)
+
+
+def _find_nearest(points: Array, near: str) -> Array:
+    """(n,) squared distance of points of unit length to the nearest centre; NaN for those that are 0."""
+    return np.where(has_words(points), 1.0 + _measure_distances(points, near).min(axis=1), np.nan)
+
+
+def _find_centres(points: Array, most: int) -> str | None:
+    """Centres by k-means, as text; None for too few points. Source: Arthur & Vassilvitskii (2007)."""
     from scipy.cluster.vq import kmeans2
 
+    points = points[has_words(points)].astype(np.float64)
+    n = min(most, len(points) // TEXTS_A_CENTRE)
+    if n < FEWEST_CENTRES:
+        return None
     centres, of = kmeans2(points, n, iter=15, minit="++", rng=0)
     used = centres[np.bincount(of, minlength=n) > 0]
     return base64.b64encode(np.round(used * FINE).astype(np.int8).tobytes()).decode()
@@ -57,7 +86,20 @@ def has_words(points: Array) -> Array:
     return np.asarray(np.linalg.norm(points, axis=1) > 0.5)
 
 
-def embed_texts(words: WordsOfTexts, weights: Array) -> Array:
+def project_embeddings(embeddings: Array) -> Array:
+    """(n, 128) of what a network makes of texts (n, d), by random signs that are the same in every release."""
+    signs = hash_words(pl.Series([str(i) for i in range(embeddings.shape[1])], dtype=pl.String))
+    projected = embeddings @ read_signs(signs) / max(1, embeddings.shape[1]) ** 0.5
+    return np.where(np.isfinite(projected), projected, 0.0)
+
+
+def _center_points(projected: Array, middle: Array) -> Array:
+    """(n, 128) points of unit length around ``middle``."""
+    points = projected - middle
+    return np.asarray(points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-9), dtype=np.float32)
+
+
+def embed_words(words: WordsOfTexts, weights: Array) -> Array:
     """(n, 128) points of unit length, of weighted words (w,) of a text; 0 for texts without words.
 
     Random signs a word: angles between texts are those of their TF-IDF, to within about a tenth.

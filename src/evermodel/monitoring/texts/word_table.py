@@ -36,7 +36,7 @@ class WordTable:
         size = min(MOST_SLOTS, max(FEWEST_SLOTS, wanted))
         level = 1 + np.floor(np.log2(counts["n"].to_numpy())).astype(np.uint8)
         table = np.zeros(size, dtype=np.uint8)
-        for at in _find_slots(_hash_words(counts["word"]), size):
+        for at in _find_slots(hash_words(counts["word"]), size):
             np.maximum.at(table, at, level)
         return cls(n_texts, base64.b64encode(zlib.compress(table.tobytes(), 6)).decode())
 
@@ -61,8 +61,12 @@ class WordsOfTexts:
     @property
     def points(self) -> Array:
         """(w, 128) of the distinct words: signs that hang on their hash alone, so that unlike words are unrelated."""
-        bits = np.unpackbits(self.hashes, axis=1).astype(np.float32)
-        return np.asarray(2.0 * bits - 1.0)
+        return read_signs(self.hashes)
+
+
+def read_signs(hashes: Array) -> Array:
+    """(n, 128) of 1 and -1, the bits of hashes (n, 16)."""
+    return np.asarray(2.0 * np.unpackbits(hashes, axis=1).astype(np.float32) - 1.0)
 
 
 def split_words(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
@@ -82,10 +86,10 @@ def hash_texts(texts: pl.Series) -> WordsOfTexts:
     distinct = words.unique(maintain_order=True).alias("word")
     places = distinct.to_frame().with_row_index("place")
     place = words.alias("word").to_frame().join(places, on="word", how="left", maintain_order="left")["place"]
-    return WordsOfTexts(len(texts), rows.to_numpy(), place.to_numpy(), _hash_words(distinct), distinct)
+    return WordsOfTexts(len(texts), rows.to_numpy(), place.to_numpy(), hash_words(distinct), distinct)
 
 
-def _hash_words(words: pl.Series) -> Array:
+def hash_words(words: pl.Series) -> Array:
     """(n, 16) bytes. A hash that is the same in every release of every library: it is compared with stored ones."""
     digests = [hashlib.blake2b(word.encode(), digest_size=DIMENSIONS // 8).digest() for word in words.to_list()]
     return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(len(digests), DIMENSIONS // 8)

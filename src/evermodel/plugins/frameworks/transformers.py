@@ -9,7 +9,7 @@ one label or number for it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,13 @@ def predict(obj: Any, x: Any) -> Array:
     from evermodel.plugins.frameworks._transformers import predict as predicting
 
     return predicting.predict(obj, x)
+
+
+def embed_texts(obj: Any, texts: Sequence[str]) -> Array:
+    """(n, d) mean of the last hidden states over a text's tokens; long texts are cut."""
+    from evermodel.plugins.frameworks._transformers import predict as predicting
+
+    return predicting.embed_texts(obj, texts)
 
 
 def fit(obj: Any, x: Any, y: Array, training: Training, *, from_scratch: bool) -> Any:
