@@ -213,7 +213,7 @@ def test_texts_are_also_watched_as_the_models_network_sees_them(tmp_path):
     quiet = evermodel.watch("b", make_rows(known, 2000, 2), registry=registry).status
     assert not quiet.open
     texts = read_state(open_store(registry), "b")[0].watched["v1"].texts["text"]
-    assert len(texts.network.middle) == 128
+    assert len(texts.network.middle) == 32
     rows = {d.column: d for d in quiet.drift}
     assert rows["text.meaning"].statistics["missing"] == 0, "a text that was not drawn is not missing"
     given = make_rows(known, 500, 4).with_columns(prediction=pl.col("intent"))

@@ -9,9 +9,10 @@ import numpy as np
 import polars as pl
 
 from evermodel.core.arrays import Array
-from evermodel.monitoring.texts.word_table import DIMENSIONS, WordsOfTexts, hash_words, read_signs
+from evermodel.monitoring.texts.word_table import WordsOfTexts, hash_words, read_signs
 
 CENTRES, TOPICS = 128, 24  # of k-means: by which novelty is measured, and by which texts are grouped
+MOST_COORDINATES = 1_024  # of a network's points, which are kept as they are
 TEXTS_A_CENTRE = 4  # reference texts, below which there are fewer centres
 FEWEST_CENTRES = 16
 FINE = 127.0  # of a centre's coordinates, kept as bytes
@@ -39,7 +40,7 @@ class Topics:
 
 @dataclass(frozen=True)
 class NetworkView:
-    """Centres of the reference rows' texts as a network sees them, and ``middle`` (128,), where these lie on average."""
+    """Centres of the reference rows' texts as a network sees them; ``middle`` (d,) is where these lie on average."""
 
     near: str
     middle: tuple[float, ...]
@@ -77,7 +78,7 @@ def _find_centres(points: Array, most: int) -> str | None:
 
 def _measure_distances(points: Array, centres: str) -> Array:
     """(n, c) squared distances, less the squared length of the points."""
-    at = np.frombuffer(base64.b64decode(centres), dtype=np.int8).reshape(-1, DIMENSIONS).astype(np.float32) / FINE
+    at = np.frombuffer(base64.b64decode(centres), dtype=np.int8).reshape(-1, points.shape[1]).astype(np.float32) / FINE
     return np.asarray((at**2).sum(axis=1) - 2.0 * (points @ at.T), dtype=np.float32)
 
 
@@ -87,14 +88,16 @@ def has_words(points: Array) -> Array:
 
 
 def project_embeddings(embeddings: Array) -> Array:
-    """(n, 128) of what a network makes of texts (n, d), by random signs that are the same in every release."""
+    """What a network makes of texts (n, d), where d is large brought to 128 by signs that each release draws alike."""
+    if embeddings.shape[1] <= MOST_COORDINATES:
+        return np.where(np.isfinite(embeddings), embeddings, 0.0)
     signs = hash_words(pl.Series([str(i) for i in range(embeddings.shape[1])], dtype=pl.String))
-    projected = embeddings @ read_signs(signs) / max(1, embeddings.shape[1]) ** 0.5
+    projected = embeddings @ read_signs(signs) / embeddings.shape[1] ** 0.5
     return np.where(np.isfinite(projected), projected, 0.0)
 
 
 def _center_points(projected: Array, middle: Array) -> Array:
-    """(n, 128) points of unit length around ``middle``."""
+    """(n, d) points of unit length around ``middle``."""
     points = projected - middle
     return np.asarray(points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-9), dtype=np.float32)
 
