@@ -75,9 +75,9 @@ def test_judge_moves_nothing(adopted):
         evermodel.judge("m", "v2", registry=adopted)
 
 
-def test_the_same_rows_twice_are_no_evidence(adopted):
-    new = rows(500, 3)
-    evermodel.update("m", new, registry=adopted)
+def test_rows_that_the_champion_learnt_from_are_no_evidence(adopted):
+    new = rows(1500, 3, angle=1.2)
+    assert evermodel.update("m", new, registry=adopted).decision == "promote"
     with pytest.raises(NoData, match="known before"):
         evermodel.update("m", new, registry=adopted)
 

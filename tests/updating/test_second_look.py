@@ -79,7 +79,7 @@ def test_rows_that_judged_first_are_not_counted_as_evidence_of_another_update(he
 
     seen = []
     real = JudgeTerms.judge
-    monkeypatch.setattr(JudgeTerms, "judge", lambda terms, pair: seen.append(pair) or real(terms, pair))
+    monkeypatch.setattr(JudgeTerms, "judge", lambda terms, pair, **more: seen.append(pair) or real(terms, pair, **more))
     evermodel.update("m", rows(500, 4, angle=0.35), strategy="none", registry=held)
     assert (seen[0].analysis, seen[0].n_analyses, seen[0].earlier_updates) == (2, 2, ())
 

@@ -13,6 +13,7 @@ from evermodel.judging.judge_input import GATES, JudgeInput
 from evermodel.judging.task_metrics import check_metric_fits, choose_metrics, read_margins
 
 Gates = Mapping[str, Mapping[str, Any] | None]
+CONFIDENCE, MOST_CONFIDENCE = 0.95, 0.999
 Policy = Literal["better", "no_worse", "refresh", "cheaper"]
 
 
@@ -37,15 +38,21 @@ class JudgeTerms:
         """Its margin, as the user gave it."""
         return self.guard_margin if self.guard else self.margin
 
-    def judge(self, judge_input: JudgeInput) -> Verdict:
-        """The verdict on these terms."""
+    def judge(self, judge_input: JudgeInput, n_judged: int = 0) -> Verdict:
+        """The verdict on these terms; ``n_judged`` challengers were judged by the same rows before."""
         return judge(
             judge_input,
             policy=self.policy,
             margin=self.margin,
             guard_margin=self.guard_margin,
+            confidence=share_confidence(n_judged) if n_judged else CONFIDENCE,
             gates=self.gates,
         )
+
+
+def share_confidence(n_judged: int, confidence: float = CONFIDENCE) -> float:
+    """Of each statement after ``n_judged`` challengers on the same rows: the error is shared out (Bonferroni)."""
+    return min(MOST_CONFIDENCE, 1.0 - (1.0 - confidence) / (1 + n_judged))
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,10 @@ from evermodel.core.arrays import Array
 from evermodel.core.data.contract import Contract
 from evermodel.core.data.source import BURST
 from evermodel.core.data.table import Table
+from evermodel.core.errors import EvermodelError
 from evermodel.core.records.codec import RecordKind, decode, encode
 from evermodel.core.records.column_roles import Roles
+from evermodel.core.records.version_card import VersionCard
 from evermodel.core.store import Store
 
 PAST_SHARE = 0.02  # of each block: kept out of all training, to judge "nothing worse on what was known before"
@@ -35,6 +37,7 @@ class RowBlock:
     n_rows: int
     n_past: int
     source: str = ""
+    n_judged: int = 1  # challengers that its newest rows judged, one after another
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,14 @@ def write_memory(store: Store, memory: RowMemory) -> RowMemory:
 
 
 def remember_rows(
-    store: Store, memory: RowMemory, table: Table, past: Array, source: str, most: int = MOST_ROWS
+    store: Store,
+    memory: RowMemory,
+    table: Table,
+    past: Array,
+    source: str,
+    *,
+    most: int = MOST_ROWS,
+    n_judged: int = 1,
 ) -> RowMemory:
     """Appends ``table`` as the newest block; rows where ``past`` (n,) is True only ever judge.
 
@@ -100,12 +110,46 @@ def remember_rows(
         len(kept),
         int(past.sum()),
         source,
+        n_judged,
     )
     blocks = (*memory.blocks, block)
     total = sum(b.n_rows for b in blocks)
     if total > most:
         blocks = tuple(_thinned(store, b, most / total, table.roles.target) for b in blocks)
     return write_memory(store, replace(memory, blocks=blocks))
+
+
+def leave_out_repeated(
+    store: Store, memory: RowMemory, card: VersionCard, contract: Contract, new: Table
+) -> tuple[RowMemory, int]:
+    """The memory without the newest blocks that ``new`` repeats as a whole, and how many challengers they have judged.
+
+    Only blocks that came after the champion was trained: what it has learnt from cannot judge a challenger.
+    """
+    learnt = _find_last_learnt(store, card)
+    blocks, n_judged = list(memory.blocks), 0
+    while blocks and blocks[-1].number > learnt and _is_repeated(store, blocks[-1], contract, new):
+        n_judged = max(n_judged, blocks.pop().n_judged)
+    if not n_judged:
+        return memory, 0
+    return write_memory(store, replace(memory, blocks=tuple(blocks))), n_judged
+
+
+def _find_last_learnt(store: Store, card: VersionCard) -> int:
+    """The number of the newest block that the version may have been trained on."""
+    digest = card.data.get("memory", "")
+    try:
+        return read_memory_blob(store, digest).next_number if digest else 0  # that number is of its own update's rows
+    except EvermodelError:  # deleted since: nothing says what it learnt from
+        return 1 << 60
+
+
+def _is_repeated(store: Store, block: RowBlock, contract: Contract, new: Table) -> bool:
+    table = read_rows(store, contract, [(block.number, digest) for digest in (block.rows, block.past) if digest])
+    if table is None or len(table) > len(new):
+        return False
+    columns = [c for c in table.frame.columns if c in new.frame.columns]
+    return table.frame.join(new.frame, on=columns, how="anti", nulls_equal=True).is_empty()
 
 
 def choose_retention_rows(table: Table, seed: int) -> Array:
@@ -141,7 +185,7 @@ def _thinned(store: Store, block: RowBlock, share: float, target: str | None) ->
     else:
         keep = pl.col("__rank") < round(share * frame.height)
     thin = numbered.filter(keep).drop("__rank")
-    return RowBlock(block.number, write_rows(store, thin), block.past, thin.height, block.n_past, block.source)
+    return replace(block, rows=write_rows(store, thin), n_rows=thin.height)
 
 
 def write_rows(store: Store, frame: pl.DataFrame) -> str:

@@ -49,7 +49,7 @@ def commit(store: Store, outcome: Outcome, result: R, seed: int, completing: Com
     memory = _remember(store, outcome)
     # Where the champion stays, that is stated as well: a verdict against a former champion is void.
     moves = [
-        Move("memory", memory.digest, update_input.memory.digest or None),
+        Move("memory", memory.digest, update_input.replaced_memory or update_input.memory.digest or None),
         Move("champion", outcome.in_service, outcome.champion),
     ]
     recorded = event(name, EVENT_KINDS[outcome.decision], _decided(store, outcome, result))
@@ -125,7 +125,8 @@ def _remember(store: Store, outcome: Outcome) -> RowMemory:
         if quarantined is not None and _has_usual_skill_on(store, outcome, quarantined):
             none = np.zeros(len(quarantined), dtype=bool)
             clean = remember_rows(store, clean, quarantined, none, "quarantined before")
-        return remember_rows(store, clean, update_input.new, update_input.is_reserved, update_input.source)
+        new, reserved, n_judged = update_input.new, update_input.is_reserved, update_input.n_judged_before + 1
+        return remember_rows(store, clean, new, reserved, update_input.source, n_judged=n_judged)
     staged = store.staging_folder() / "quarantined.parquet"
     update_input.cleaned.collect().frame.write_parquet(staged)
     blocks = (*update_input.memory.quarantined, store.put_blob(staged))[-MOST_QUARANTINED:]

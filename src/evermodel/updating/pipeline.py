@@ -48,7 +48,7 @@ def judge_proposal(store: Store, proposal: Proposal) -> JudgedProposal:
         scores = dataclasses.replace(scores, champion_cost=proposal.costs[0], challenger_cost=proposal.costs[1])
     if proposal.confirming is not None:
         scores = select_input_rows(scores, proposal.confirming)
-    verdict = terms.judge(scores)
+    verdict = terms.judge(scores, n_judged=update_input.n_judged_before)
     return JudgedProposal(proposal, scores, apply_suspicions(verdict, update_input.suspicions))
 
 
@@ -123,6 +123,7 @@ def _describe(outcome: Outcome, trained: JudgedProposal, context: Context) -> Up
     judged, update_input, refit = outcome.judged, outcome.update_input, outcome.refit
     verdict = judged.verdict
     listed = trained.proposal.listed or (trained.proposal.candidate,)
+    table = list_candidates(trained, trained.scores.shown_metric, context)
     seconds = sum(candidate.seconds for candidate in listed) + (refit.seconds if refit else 0.0)
     return UpdateResult(
         name=update_input.card.name,
@@ -139,12 +140,13 @@ def _describe(outcome: Outcome, trained: JudgedProposal, context: Context) -> Up
             *(_compare_other_answers(judged) if update_input.champion.contract.outputs else ()),
             *(refit.remarks if refit else ()),
             *(objection.describe() for objection in outcome.objections),
+            *table.advice,
         ),
         rows_needed=verdict.rows_needed,
         policy=verdict.policy,
         graded=verdict.graded,
         stopped_by=verdict.stopped_by,
-        candidates=list_candidates(trained, trained.scores.shown_metric, context),
+        candidates=table.candidates,
         data=describe_data(update_input),
         refit=refit is not None,
         refit_check=outcome.refit_check,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection
 from typing import Any
 
@@ -16,7 +17,7 @@ from evermodel.registry.lookup import champion_of
 from evermodel.registry.row_memory import RowMemory, read_memory
 from evermodel.registry.versions import load_version
 from evermodel.updating.splitting import JUDGED_SHARE, split_newest
-from evermodel.updating.update_input import UpdateInput, read_update_input
+from evermodel.updating.update_input import NothingNew, UpdateInput, read_update_input
 
 MOST_JUDGED = 10_000  # remembered rows
 LEAST_UNSEEN = 60  # rows kept out of training that can judge in place of new ones
@@ -34,6 +35,18 @@ def read_known_rows(store: Store, name: str, seed: int = 0) -> UpdateInput:
     """
     card = champion_of(store, name)
     return split_known_rows(store, card, load_version(store, card), read_memory(store, name), seed)
+
+
+def read_new_or_known_rows(store: Store, name: str, data: Any, accept: Collection[str], seed: int) -> UpdateInput:
+    """New rows; where ``data`` is None or all of it was known before, the remembered rows, as ``read_known_rows``."""
+    remark = KNOWN_REMARK
+    if data is not None:
+        try:
+            return read_update_input(store, name, data, accept=accept, seed=seed)
+        except NothingNew as known:
+            said = known.message.partition(";")[0]
+            remark = f"{said}: the deployed recipe, trained without the judged rows, answers for the champion."
+    return dataclasses.replace(read_known_rows(store, name, seed), remarks=(remark,))
 
 
 def split_known_rows(store: Store, card: VersionCard, champion: Model, memory: RowMemory, seed: int) -> UpdateInput:
@@ -64,14 +77,19 @@ def split_known_rows(store: Store, card: VersionCard, champion: Model, memory: R
 def read_unseen_rows(
     store: Store, name: str, data: Any, accept: Collection[str], seed: int, share: float = JUDGED_SHARE
 ) -> UpdateInput:
-    """New rows, ``share`` of them judging; without ``data`` those kept out of all training, half of them judging.
+    """New rows, ``share`` of them judging; without any those kept out of all training, half of them judging.
 
     For choosing and judging among versions that exist. Raises NoData.
     """
+    remark = UNSEEN_REMARK
     if data is not None:
-        return read_update_input(store, name, data, accept=accept, seed=seed, share=share)
+        try:
+            return read_update_input(store, name, data, accept=accept, seed=seed, share=share)
+        except NothingNew as known:
+            remark = f"{known.message.partition(';')[0]}: half of the rows kept out of all training judge."
     card = champion_of(store, name)
-    return split_unseen_rows(store, card, load_version(store, card), read_memory(store, name), seed)
+    unseen = split_unseen_rows(store, card, load_version(store, card), read_memory(store, name), seed)
+    return dataclasses.replace(unseen, remarks=(remark,))
 
 
 def split_unseen_rows(store: Store, card: VersionCard, champion: Model, memory: RowMemory, seed: int) -> UpdateInput:

@@ -233,7 +233,7 @@ def score_candidate(
         else predict_retention_rows(update_input.champion, baseline, past),
         metric=terms.metric,
         guard=terms.guard,
-        earlier=list_earlier_comparisons(store, log, strategy),
+        earlier=() if update_input.n_judged_before else list_earlier_comparisons(store, log, strategy),
         series=not update_input.card.shuffled,
         trivial=predict_trivially(model, split.replay_rows or split.new_rows, rows),
         usual_skill=float(np.mean(skills)) if skills else None,

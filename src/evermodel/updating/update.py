@@ -41,6 +41,7 @@ class UpdateRequest:
     accept: Collection[str] = ()
     refit: bool = True
     dry_run: bool = False
+    again: bool = False  # rows given before, which the champion has not learnt from, count as new once more
     seed: int = 0
     deadline: float | None = None  # time.monotonic() at which training stops
     on_epoch: Callable[[Epoch], None] = ignore_epoch
@@ -75,8 +76,9 @@ def update(
     ("refit,replay"). The new version fits where the deployed one stands: ``ensemble`` allows several models as one, at
     several times the cost, ``widen`` inputs for new categories, ``new_classes`` outputs for classes that it names.
     ``budget`` in seconds; ``accept`` lists accepted differences ("unit:price"); ``refit`` trains the
-    winner on the judged rows too; ``to`` gets the version then in service. A model that was adopted without rows is
-    completed first, with the oldest of ``data``. Raises BadData, ContractBroken, BadSetting, Moved.
+    winner on the judged rows too; ``to`` gets the version then in service. Rows may be given again, to try another
+    strategy, as long as the champion has not learnt from them; the judge is stricter then. A model that was adopted
+    without rows is completed first, with the oldest of ``data``. Raises BadData, ContractBroken, BadSetting, Moved.
 
         $ evermodel update churn new.csv
     """
@@ -95,6 +97,7 @@ def update(
         accept=accept,
         refit=refit,
         dry_run=dry_run,
+        again=True,
         seed=seed,
         deadline=deadline,
         on_epoch=on_epoch,
@@ -128,7 +131,7 @@ def update_model(
         check_target(request.to, update_input.champion)
     request.judge.check(update_input.champion.contract.task)
     context = Context(request.seed, request.deadline, request.on_epoch)
-    held = judge_held_challenger(store, update_input)
+    held = None if update_input.n_judged_before else judge_held_challenger(store, update_input)
     trained = _train_and_judge(store, update_input, request, context)
     if trained.verdict.decision == "invalid" and update_input.quarantined is not None:
         # The rows quarantined before and the new ones may agree with each other: then the world has changed.
@@ -164,6 +167,7 @@ def _read_input(
         new_classes=request.new_classes,
         seed=request.seed,
         with_quarantined=with_quarantined,
+        again=request.again,
     )
 
 

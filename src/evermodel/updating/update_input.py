@@ -28,7 +28,7 @@ from evermodel.core.records.version_card import VersionCard
 from evermodel.core.store import Store
 from evermodel.registry.adoption.free_text import describe_cut
 from evermodel.registry.lookup import champion_of
-from evermodel.registry.row_memory import RowMemory, choose_retention_rows, read_memory, read_rows
+from evermodel.registry.row_memory import RowMemory, choose_retention_rows, leave_out_repeated, read_memory, read_rows
 from evermodel.registry.versions import load_version
 from evermodel.updating.error_correction import undo_correction
 from evermodel.updating.incoming_rows import Suspicion, drop_copies, find_suspicions
@@ -36,6 +36,10 @@ from evermodel.updating.splitting import JUDGED_SHARE, drop_known_rows, split_ne
 from evermodel.updating.unknown_values import admit_new_values, describe_unknown_values
 
 SIZED_BY_USER = ("adopt", "tune", "prune", "fuse")  # strategies whose model has the size that somebody wanted
+
+
+class NothingNew(NoData):
+    """All rows were known before."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class UpdateInput:
     differences: Differences | None
     source: str
     without_new_rows: bool = False
+    n_judged_before: int = 0  # challengers that the new rows judged when they were given before
+    replaced_memory: str = ""  # digest of the memory that stands in the store, where ``memory`` is without those rows
     remarks: tuple[str, ...] = ()  # shown before the judge's reasons
     suspicions: tuple[Suspicion, ...] = ()  # why the new rows cannot be an update: see incoming_rows.py
     retention_baseline: Model | None = None  # answers for the champion on retention rows that it was trained on
@@ -99,12 +105,14 @@ def read_update_input(
     seed: int = 0,
     with_quarantined: bool = False,
     share: float = JUDGED_SHARE,
+    again: bool = False,
 ) -> UpdateInput:
     """Reads, compares with the contract, cleans and splits the new rows.
 
     ``share`` of them judges, the newest. ``with_quarantined`` puts the rows that former updates quarantined before the
     new ones. Categories that the model has no code for count as unknown, unless ``widen`` gives them one; rows of
-    classes that are not among ``new_classes`` are left out. Raises ContractBroken, BadData, NoData; changes nothing.
+    classes that are not among ``new_classes`` are left out. ``again``: rows of former updates that the champion has not
+    learnt from count as new once more. Raises ContractBroken, BadData, NoData; changes nothing.
     """
     card = champion_of(store, name)
     memory = read_memory(store, name)
@@ -125,15 +133,18 @@ def read_update_input(
     differences.refuse(accept)
     champion = dataclasses.replace(champion, contract=differences.contract)
     cleaned = clean(differences.migrate(frame), differences.contract, labelled=True)
+    stored, n_judged, new = memory, 0, cleaned.collect()
+    if again and len(memory.blocks) > 1:  # the first are the rows of adoption
+        memory, n_judged = leave_out_repeated(store, memory, card, differences.contract, new)
     replay, retention = memory.rows(store, differences.contract), memory.past(store, differences.contract)
     former = [(memory.next_number, digest) for digest in memory.quarantined]
-    quarantined, new = read_rows(store, differences.contract, former), cleaned.collect()
+    quarantined = read_rows(store, differences.contract, former)
     if with_quarantined and quarantined is not None:
         new, quarantined = dataclasses.replace(quarantined, blocks=None).with_rows(new), None
     table, n_known = drop_known_rows(new, retention if replay is None else replay.with_rows(retention))
     if not len(table):
-        raise NoData(
-            f"All {n_known} rows were known before; there is nothing new to learn from.", "Give rows that came since."
+        raise NothingNew(
+            f"All {n_known:,} rows were known before; there is nothing new to learn from.", "Give rows that came since."
         )
     _refuse_constant_rows(cleaned)
     table, remarks = drop_copies(table, replay)
@@ -155,7 +166,14 @@ def read_update_input(
         cleaned=cleaned,
         differences=differences,
         source=_source(data),
-        remarks=(*unordered, *remarks, *describe_unknown_values(differences, table, learns=learns)),
+        n_judged_before=n_judged,
+        replaced_memory=stored.digest if n_judged else "",
+        remarks=(
+            *((_describe_repeated(card, n_judged),) if n_judged else ()),
+            *unordered,
+            *remarks,
+            *describe_unknown_values(differences, table, learns=learns),
+        ),
         suspicions=find_suspicions(champion, table, is_judged, replay),
         quarantined=quarantined,
         most_leaves=find_most_leaves(store, card, champion),
@@ -175,6 +193,14 @@ def drop_order(contract: Contract, data: Any) -> tuple[Contract, tuple[str, ...]
         "class by class, and near-duplicates stay on one side."
     )
     return dataclasses.replace(contract, roles=dataclasses.replace(roles, entity=BURST)), (said,)
+
+
+def _describe_repeated(card: VersionCard, n_judged: int) -> str:
+    challengers = "a challenger" if n_judged == 1 else f"{n_judged} challengers"
+    return (
+        f"These rows were given before and have judged {challengers}. {card.version} has not learnt from them, so they "
+        "judge once more; each time the judge must be surer, because whoever tries often enough wins by chance."
+    )
 
 
 def find_most_leaves(store: Store, card: VersionCard, champion: Model) -> int:

@@ -36,10 +36,10 @@ from evermodel.searching.tune.trial_fits import TOLD, Fits
 from evermodel.searching.tune.warm_start import remember_end, warm_start
 from evermodel.updating.pipeline import conclude, judge_proposal, result_fields
 from evermodel.updating.recipes import Recipe
-from evermodel.updating.remembered_rows import read_known_rows
+from evermodel.updating.remembered_rows import read_new_or_known_rows
 from evermodel.updating.stages import Completing, PromotionPolicy, Proposal, no_objections, nothing_more
 from evermodel.updating.trained_candidate import TrainedCandidate, refit_on_all_rows, train_candidate
-from evermodel.updating.update_input import UpdateInput, read_update_input
+from evermodel.updating.update_input import UpdateInput
 from evermodel.updating.verdicts.retention_baseline import ENOUGH, add_retention_baseline
 
 UNBEATEN = "None of {} other points beat the hyperparameters in service: it was trained with these on newer rows."
@@ -172,10 +172,7 @@ def tune_model(
     tuner = TUNERS.load(request.tuner)
     settings = read_settings(tuner, request.settings)
     request.check()
-    if data is None:
-        update_input = read_known_rows(store, name, request.seed)
-    else:
-        update_input = read_update_input(store, name, data, accept=request.accept, seed=request.seed)
+    update_input = read_new_or_known_rows(store, name, data, request.accept, request.seed)
     refuse_text(update_input.champion.contract.task, "is not tuned yet", "Set values by 'evermodel update --set'.")
     request.judge.check(update_input.champion.contract.task)
     context = Context(request.seed, deadline, request.on_epoch)
