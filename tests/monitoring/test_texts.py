@@ -128,9 +128,9 @@ def test_the_language_of_a_text(text, language):
 
 
 def test_texts_repeat_one_of_the_hundred_before_also_in_an_earlier_delivery():
-    texts = pl.Series(["Call 12345 now", "a", None, "", "", "call  678 NOW", "b", "a"])
+    texts = pl.Series(["Call 12345 now", "a", None, "", "", "17", "18", "call  678 NOW", "b", "a"])
     repeated, recent = find_repeated(texts, ())
-    assert repeated.tolist() == [False, False, False, False, False, True, False, True]
+    assert repeated.nonzero()[0].tolist() == [7, 9], "neither missing texts, nor empty ones, nor codes"
     again, recent = find_repeated(pl.Series(["b", *(f"text {'x' * i}" for i in range(100)), "b", "a"]), recent)
     assert again.nonzero()[0].tolist() == [0], "b came just before; a hundred texts later it does not count"
     assert len(recent) == 100
@@ -260,6 +260,34 @@ def test_a_monitor_that_began_without_words_goes_on_and_says_so(registry):
     assert any(n.startswith("of the texts of request, lengths and characters are watched;") for n in found.notes)
     assert "request.length" in {a.subject for a in found.open}
     assert not [a for a in found.open if a.data.texts]
+
+
+STRANGE = {
+    "none": [None] * 200,
+    "empty": [""] * 200,
+    "alike": ["hello world"] * 400,
+    "few": ["hello world", "good bye"],
+    "codes": [str(i) for i in range(300)],
+    "no blanks": ["我要订票去北京", "酒店在哪里"] * 150,
+    "strange signs": ["a\x00b", "\u202e abc", "\U0010ffff", "👍🏽 😀", "e\u0301", "x" * 100_000] * 50,
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+@pytest.mark.filterwarnings("error")
+def test_strange_texts_are_counted_as_new_rows_and_as_a_reference(kind):
+    usual, strange = (
+        with_descriptions(pl.DataFrame({"request": texts}, schema={"request": pl.String}), CONTRACT.columns)
+        for texts in (requests(500, 13)["request"].to_list(), STRANGE[kind])
+    )
+    for reference, new in ((usual, strange), (strange, usual), (strange, strange)):
+        texts, columns = learn_text_columns(reference, CONTRACT)
+        found = count_texts(new, texts, columns, {}, np.zeros(new.height, dtype=int), 1)
+        for column, counts in found.columns.items():
+            assert counts[0].rows <= new.height, column
+        for sums in found.sums.values():
+            assert sums[0].texts == new["request"].count()
+            assert 0 <= sums[0].unseen_words <= sums[0].words
 
 
 def test_the_state_survives_and_holds_no_text(registry):

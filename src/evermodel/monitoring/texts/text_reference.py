@@ -138,10 +138,11 @@ def _measure_by_network(texts: pl.Series, view: NetworkView, embed: Embed) -> pl
 def find_repeated(texts: pl.Series, before: tuple[int, ...]) -> tuple[Array, tuple[int, ...]]:
     """(n,) whether a text equals one of the ``NEAR`` before it, digits and blanks aside; and the hashes of the newest.
 
-    ``before``: hashes of the texts that came before these, oldest first. Texts without a character are none.
+    ``before``: hashes of the texts that came before these, oldest first. Texts without a letter are none: codes are not
+    templates.
     """
     plain = texts.str.to_lowercase().str.replace_all(r"\p{Nd}+", "0").str.replace_all(r"\s+", " ").str.strip_chars()
-    usable = (plain.is_not_null() & (plain != "")).fill_null(False)
+    usable = plain.str.contains(r"\p{L}").fill_null(False)
     hashes = (plain.filter(usable).hash(seed=0).to_numpy() % 2**32).astype(np.int64)
     all_of = np.concatenate([np.asarray(before, dtype=np.int64), hashes])
     order = np.argsort(all_of, kind="stable")

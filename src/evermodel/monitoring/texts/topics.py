@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,14 +65,16 @@ def _find_nearest(points: Array, near: str) -> Array:
 
 
 def _find_centres(points: Array, most: int) -> str | None:
-    """Centres by k-means, as text; None for too few points. Source: Arthur & Vassilvitskii (2007)."""
+    """Centres by k-means, as text; None for too few different points. Source: Arthur & Vassilvitskii (2007)."""
     from scipy.cluster.vq import kmeans2
 
     points = points[has_words(points)].astype(np.float64)
-    n = min(most, len(points) // TEXTS_A_CENTRE)
+    n = min(most, len(np.unique(np.round(points, 3), axis=0)) // TEXTS_A_CENTRE)
     if n < FEWEST_CENTRES:
         return None
-    centres, of = kmeans2(points, n, iter=15, minit="++", rng=0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "One of the clusters is empty")  # such a centre is left out
+        centres, of = kmeans2(points, n, iter=15, minit="++", rng=0)
     used = centres[np.bincount(of, minlength=n) > 0]
     return base64.b64encode(np.round(used * FINE).astype(np.int8).tobytes()).decode()
 
