@@ -137,3 +137,36 @@ def test_pictures_go_through_python_too(folder: Path, tmp_path: Path) -> None:
     network = signs.champion.load()
     assert type(network).__name__ == "ViTForImageClassification"
     assert np.isfinite(float(next(iter(network.parameters())).sum()))
+
+
+def test_numbers_of_labels_stand_for_the_names_of_the_folder(folder: Path, tmp_path: Path) -> None:
+    """As ``datasets`` writes labels; the folder that is saved keeps the names."""
+    registry = tmp_path / "registry"
+    for name, signs, seed in (("old", SIGNS, 1), ("new", (*SIGNS, "end"), 2)):
+        rows = make_pictures(signs, 200, seed)
+        rows = rows.with_columns(
+            sign=pl.col("sign").replace_strict({s: i for i, s in enumerate(signs)}, return_dtype=pl.Int64)
+        )
+        write_structs(rows, tmp_path / f"{name}.parquet")
+    asked = ["adopt", str(folder), "--data", str(tmp_path / "old.parquet"), "--target", "label", "--name", "signs"]
+    adopted = ask(asked, registry)
+    assert adopted.code == 0, adopted.err
+    assert "they stand for the model's labels in its own order: 0 stop, 1 give way, 2 priority" in adopted.out
+    told = ["--with", "full", "--new-class", "3", "--set", "epochs=6", "--set", "learning_rate=1e-3"]
+    updated = ask(["update", "signs", str(tmp_path / "new.parquet"), *told], registry)
+    assert updated.code == 0, updated.out + updated.err
+    assert set(evermodel.open(str(registry))["signs"].predict(tmp_path / "new.parquet")["prediction"]) == {0, 1, 2, 3}
+    assert ask(["save", "signs", "--to", str(tmp_path / "out")], registry).code == 0
+    named = json.loads((tmp_path / "out" / "model" / "config.json").read_text())["id2label"]
+    assert named == {"0": "stop", "1": "give way", "2": "priority", "3": "3"}
+
+
+def test_numbers_in_another_order_than_the_folders_are_refused(folder: Path, tmp_path: Path) -> None:
+    rows = make_pictures(SIGNS, 200, 1)
+    codes = {"stop": 1, "give way": 2, "priority": 0}
+    rows.with_columns(pl.col("sign").replace_strict(codes, return_dtype=pl.Int64)).write_parquet(
+        tmp_path / "rows.parquet"
+    )
+    asked = ["adopt", str(folder), "--data", str(tmp_path / "rows.parquet"), "--target", "sign"]
+    answer = ask(asked, tmp_path / "registry")
+    assert answer.code == 2 and "contradicts the order 0, 1, 2" in answer.err, answer.err

@@ -48,6 +48,8 @@ def settle_classes(contract: Contract, needs: Signature, named: tuple[str, ...])
         matched = _match_classes(contract, needs.classes)
         if matched is not None:
             return SettledClasses(matched, Basis.FILE)
+        if not codes and needs.network and _numbers_outputs(contract, width):
+            return SettledClasses(_number_names(contract, needs.classes), Basis.USUAL)
         if not codes:
             unknown = [c for c in contract.classes if fold_label(c) not in set(map(fold_label, needs.classes))]
             raise ContractBroken(
@@ -56,7 +58,7 @@ def settle_classes(contract: Contract, needs: Signature, named: tuple[str, ...])
             )
     if not width or len(contract.classes) == width:
         return SettledClasses(contract, Basis.USUAL if _is_numbered(contract) else None)
-    numbered = all(type(c) is int and 0 <= c < width for c in contract.classes)
+    numbered = _numbers_outputs(contract, width)
     if len(contract.classes) > width or not numbered:
         raise ContractBroken(
             f"The model gives {width} classes, the target holds {len(contract.classes)}: {list(contract.classes)[:9]}.",
@@ -168,6 +170,19 @@ def _match_classes(contract: Contract, own: tuple[Any, ...]) -> Contract | None:
     if len(set(folded)) == len(folded) and all(fold_label(c) in folded for c in contract.classes):
         return _with_classes(contract, own)
     return None
+
+
+def _numbers_outputs(contract: Contract, width: int) -> bool:
+    """Whether the target holds whole numbers that can be places of the model's outputs."""
+    return all(type(c) is int and 0 <= c < width for c in contract.classes)
+
+
+def _number_names(contract: Contract, own: tuple[Any, ...]) -> Contract:
+    """The numbers of the outputs as classes, as data sets hold them whose labels are named elsewhere."""
+    shown = ", ".join(f"{place} {name}" for place, name in enumerate(own[:5])) + (", …" if len(own) > 5 else "")
+    note = f"the target holds numbers; they stand for the model's labels in its own order: {shown}"
+    contract = dataclasses.replace(contract, notes=(*contract.notes, note))
+    return _with_classes(contract, tuple(range(len(own))))
 
 
 def _with_classes(contract: Contract, classes: tuple[Any, ...]) -> Contract:

@@ -22,6 +22,7 @@ from evermodel.plugins.frameworks._transformers.classification_head import (
     redraw_head,
 )
 from evermodel.plugins.frameworks._transformers.classifier import Classifier
+from evermodel.plugins.frameworks._transformers.folder_check import read_labels
 from evermodel.plugins.frameworks._transformers.low_rank import adapter_parameters, put_adapter
 from evermodel.plugins.frameworks._transformers.predict import compute_scores, score_rows
 from evermodel.plugins.frameworks._transformers.training_loop import train_network
@@ -62,7 +63,7 @@ def fit(model: Classifier, x: Any, y: Array, training: Training, *, from_scratch
         )
         if model.part is TrainablePart.ALL:
             estimate_statistics(network, objective.spread_batches())
-    labels = training.classes or model.labels or None
+    labels = _name_labels(model, training.classes) or model.labels or None
     if model.part is TrainablePart.ALL:
         whole = network.eval().requires_grad_(False)
         config = dataclasses.replace(model, labels=labels).full_config()
@@ -86,6 +87,14 @@ def _check(model: Classifier, training: Training, *, from_scratch: bool) -> None
             "From scratch, all weights of a pretrained network would be drawn anew, and what it knew of language lost.",
             "Use the strategy full, which goes on from them, or lora.",
         )
+
+
+def _name_labels(model: Classifier, classes: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The labels in the order of the outputs: names that the folder gave, where the rows hold their numbers."""
+    names = read_labels(dict(model.config))
+    if names is None or classes != tuple(range(len(classes))) or any(name.isdecimal() for name in names):
+        return classes
+    return (*names, *map(str, classes[len(names) :]))
 
 
 def _start(model: Classifier, seed: int, *, from_scratch: bool) -> Any:
