@@ -4,8 +4,8 @@
 
 21 classes of the German traffic sign benchmark; the deployed model is trained on the bright tracks by transformers
 alone. Then dim and dark tracks come in two blocks each, whole tracks in one block. Each model is scored on the next
-block before that updates it; updates are made by Python as a user would, judged as usual. ``--watch`` instead updates it
-once with three blocks, and shows the last to ``watch``: as it is, and with a patch over every sign of one class.
+block before that updates it; updates are made by Python as a user would, judged as usual. ``--watch`` updates it
+once with three blocks instead, and shows the last to ``watch``: as it is, and with one class covered.
 """
 
 from __future__ import annotations

@@ -54,5 +54,7 @@ def open_picture(data: bytes | None, row: int, channels: int) -> Any:
             return picture.convert("L" if channels == 1 else "RGB")
     except Image.DecompressionBombError:
         raise BadData(f"Row {row} holds a picture of more pixels than are read.", "Drop the row.") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, IndexError, EOFError, struct.error) as error:
+    except UnidentifiedImageError:  # what it says is the address of our buffer
+        raise BadData(f"Row {row} is not a PNG or JPEG picture.", "Drop the row or mend the file.") from None
+    except (OSError, SyntaxError, ValueError, IndexError, EOFError, struct.error) as error:
         raise BadData(f"Row {row} is not a PNG or JPEG picture ({error}).", "Drop the row or mend the file.") from None
