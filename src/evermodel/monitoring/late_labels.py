@@ -18,7 +18,7 @@ from evermodel.core.store import Store
 from evermodel.monitoring.merge import find_window
 from evermodel.monitoring.monitor_state import MonitorState, StoredRows, WaitingLabels, WindowCounts
 from evermodel.monitoring.other_answers import join_labels_of_others, read_labels_of_others
-from evermodel.monitoring.row_intake import sum_labels
+from evermodel.monitoring.row_intake import count_class_errors, sum_labels
 from evermodel.monitoring.watched_rows import CODE, ID, SAMPLED, WINDOW, WindowSize, Y, find_id_columns, name_window
 
 MOST_WAITING = 1_000_000  # labels kept whose rows have not arrived
@@ -119,7 +119,8 @@ def _sum_window_labels(
         if key not in windows:
             continue
         counted = windows[key]
-        sums.append(WindowCounts(key, counted.start, counted.end, 0, *sum_labels(of, contract, edge)))
+        labels, wrong = sum_labels(of, contract, edge), count_class_errors(of, contract)
+        sums.append(WindowCounts(key, counted.start, counted.end, 0, *labels, by_class=wrong))
     return sums
 
 

@@ -45,9 +45,10 @@ class WindowCounts:
     error_sums: tuple[tuple[float, ...], ...] = ()  # of a regression: kind, labelled rows, their errors (3, …)
     n_merged: int = 1  # windows that were merged into it
     texts: Mapping[str, TextCounts] = field(default_factory=dict)  # column -> its texts
+    by_class: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # class in truth -> wrong, right answers
 
     def __add__(self, other: WindowCounts) -> WindowCounts:
-        names = dict.fromkeys((*self.columns, *other.columns))
+        names, classes = dict.fromkeys((*self.columns, *other.columns)), {**self.by_class, **other.by_class}
         columns = {n: add_counts(self.columns.get(n), other.columns.get(n)) for n in names}
         predicted = {
             n: self.predicted.get(n, 0) + other.predicted.get(n, 0)
@@ -67,7 +68,13 @@ class WindowCounts:
             error_sums=self.error_sums,
             n_merged=self.n_merged,
             texts={n: add_counts(self.texts.get(n), other.texts.get(n)) for n in {**self.texts, **other.texts}},
+            by_class={c: _add_pairs(self.by_class.get(c), other.by_class.get(c)) for c in classes},
         )
+
+
+def _add_pairs(one: tuple[int, int] | None, other: tuple[int, int] | None) -> tuple[int, int]:
+    one, other = one or (0, 0), other or (0, 0)
+    return one[0] + other[0], one[1] + other[1]
 
 
 @dataclass(frozen=True)

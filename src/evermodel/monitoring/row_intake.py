@@ -13,6 +13,7 @@ from evermodel.core.arrays import Array
 from evermodel.core.clock import current_seconds
 from evermodel.core.data.contract import Contract
 from evermodel.core.data.scan import scan
+from evermodel.core.data.target_column import class_text
 from evermodel.core.model.model import Model
 from evermodel.core.stats.reference_bins import count_groups
 from evermodel.core.stats.row_cells import JOINT
@@ -47,6 +48,7 @@ PREDICTION_GROUPS = 16  # with at most 16 cells of the inputs
 ALL_GROUPS = PREDICTION_GROUPS * 16
 DAY = 86_400.0
 LATENCIES = 200
+MOST_CLASSES = 100  # of which wrong answers are counted class by class
 
 
 def take_rows(
@@ -185,7 +187,8 @@ class Intake:
             sums = sum_labels(answered, self.contract, self.watched.loss_edge)
             predicted = count_predictions(part, self.contract)
             texts_of = {name: of[i] for name, of in texts.items()}
-            windows.append(WindowCounts(*names, part.height, *sums, counts, predicted, texts=texts_of))
+            wrong = count_class_errors(answered, self.contract)
+            windows.append(WindowCounts(*names, part.height, *sums, counts, predicted, texts=texts_of, by_class=wrong))
         return windows
 
     def _flush(self) -> None:
@@ -254,6 +257,19 @@ def sum_labels(answered: pl.DataFrame, contract: Contract, edge: float) -> tuple
     wrong = 0 if contract.task == "regression" else int((labelled[CODE].to_numpy() != y).sum())
     large = int((compute_losses(y, p) > edge).sum()) if whole and np.isfinite(edge) else 0
     return labelled.height, wrong, large
+
+
+def count_class_errors(answered: pl.DataFrame, contract: Contract) -> dict[str, tuple[int, int]]:
+    """Class in truth -> wrong and right answers among labelled rows with a prediction; of three classes and more."""
+    if contract.task != "multiclass" or len(contract.classes) > MOST_CLASSES:
+        return {}
+    counts = (
+        keep_known(answered, Y)
+        .group_by(pl.col(Y).cast(pl.Int64).alias("class"))
+        .agg(wrong=(pl.col(CODE) != pl.col(Y)).sum(), right=(pl.col(CODE) == pl.col(Y)).sum())
+        .filter(pl.col("class").is_between(0, len(contract.classes) - 1))
+    )
+    return {class_text(contract.classes[c]): (wrong, right) for c, wrong, right in counts.sort("class").iter_rows()}
 
 
 def write_rows(store: Store, rows: pl.DataFrame, state: MonitorState, cut: WindowSize) -> StoredRows:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from evermodel.core.records.monitoring import Alarm, AlarmCause, AlarmKind, AlarmLink, MonitorStatus
-from evermodel.monitoring.alarms.subjects import column_of
+from evermodel.monitoring.alarms.subjects import RECALL, column_of
 from evermodel.monitoring.texts.text_changes import describe_changes, find_aspect
 
 NAMED = 6  # columns that a sentence names
@@ -78,13 +78,22 @@ def _percent(share: float | None) -> str:
 
 
 def _quality(alarm: Alarm) -> str:
-    what = "wrong answers" if alarm.cause == AlarmCause.WRONG_ANSWERS_ROSE else "rows with a large loss"
+    what, of = _QUALITY[AlarmCause(alarm.cause)], ""
+    if alarm.cause == AlarmCause.CLASS_ERRORS_ROSE:
+        of = f" of the class {alarm.subject.removeprefix(RECALL)}"
     now, before = _percent(alarm.data.share_now), _percent(alarm.data.share_before)
     columns = alarm.data.changed_columns
     inputs = (
         f"these inputs changed as well: {', '.join(columns[:3])}" if columns else "no change of the inputs is shown"
     )
-    return f"{what} rose to {now} of the newest labelled rows, from {before}; {inputs}"
+    return f"{what} rose to {now} of the newest labelled rows{of}, from {before}; {inputs}"
+
+
+_QUALITY = {
+    AlarmCause.WRONG_ANSWERS_ROSE: "wrong answers",
+    AlarmCause.LARGE_LOSSES_ROSE: "rows with a large loss",
+    AlarmCause.CLASS_ERRORS_ROSE: "wrong answers",
+}
 
 
 def _shifted(alarm: Alarm) -> str:
@@ -139,6 +148,7 @@ def _volume(alarm: Alarm) -> str:
 _TEXTS: dict[AlarmCause, Callable[[Alarm], str]] = {
     AlarmCause.WRONG_ANSWERS_ROSE: _quality,
     AlarmCause.LARGE_LOSSES_ROSE: _quality,
+    AlarmCause.CLASS_ERRORS_ROSE: _quality,
     AlarmCause.VALUES_SHIFTED: _shifted,
     AlarmCause.PREDICTIONS_SHIFTED: _predictions,
     AlarmCause.COLUMNS_SHIFTED_TOGETHER: lambda _: (

@@ -33,7 +33,8 @@ def find_cause(state: MonitorState, watched: VersionMonitor, subject: Subject) -
         a.subject for a in state.alarms if not a.closed and a.kind != AlarmKind.QUALITY and a.subject != subject.subject
     )
     if subject.kind is AlarmKind.QUALITY:
-        return OF_METRIC[subject.subject], AlarmData(now, before, changed_columns=changed)
+        cause = OF_METRIC.get(subject.subject, AlarmCause.CLASS_ERRORS_ROSE)
+        return cause, AlarmData(now, before, changed_columns=changed)
     if subject.subject == PREDICTION:
         return AlarmCause.PREDICTIONS_SHIFTED, AlarmData(changed_columns=changed)
     if subject.subject == JOINT:

@@ -20,7 +20,8 @@ from evermodel.monitoring.texts.text_columns import REPEATS
 
 BASELINE = 1_000  # rows of the first windows that stand for "as before" where there is no reference
 SHARES = {  # of the false-alarm rate; they add up to one
-    "accuracy": 0.45,
+    "accuracy": 0.35,
+    "class": 0.10,  # of all classes together
     "loss": 0.05,
     "prediction": 0.05,
     "drift": 0.32,
@@ -43,6 +44,8 @@ def column_of(key: str) -> str:
 
 DRIFT_OF_PREDICTION = subject_key(AlarmKind.DRIFT, PREDICTION)
 QUALITY_METRICS = ("accuracy", "loss")
+CLASS_BASELINE = 20  # rows of a class in the first windows that stand for "as before"
+RECALL = "recall of "  # before the class, in the name of what is tested: how many of its rows are answered so
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,20 @@ class Subject:
         return subject_key(self.kind, self.subject)
 
 
-def count_errors(window: WindowCounts, metric: str) -> int:
-    """Labelled rows of a window that count as errors: wrong answers, or large losses."""
-    return window.errors if metric == "accuracy" else window.large_losses
+def count_errors(window: WindowCounts, metric: str) -> tuple[int, int]:
+    """Labelled rows of a window that count as errors, wrong answers or large losses, and those that do not.
+
+    For the recall of a class only its own rows count.
+    """
+    if metric.startswith(RECALL):
+        return window.by_class.get(metric.removeprefix(RECALL), (0, 0))
+    errors = window.errors if metric == "accuracy" else window.large_losses
+    return errors, window.labelled - errors
+
+
+def list_class_metrics(windows: Sequence[WindowCounts]) -> tuple[str, ...]:
+    """The recall of each class that labelled rows were of."""
+    return tuple(RECALL + name for name in sorted({name for window in windows for name in window.by_class}))
 
 
 def list_subjects(watched: VersionMonitor, windows: list[WindowCounts], mature: set[str]) -> Iterator[Subject]:
@@ -84,8 +98,14 @@ def list_subjects(watched: VersionMonitor, windows: list[WindowCounts], mature: 
         drift = next(s for s in subjects if s.kind is AlarmKind.DRIFT)
         yield dataclasses.replace(drift, share=SHARES["joint"])
     yield from _prediction_subject(watched, windows)
+    classes = list_class_metrics(windows)
     for metric in QUALITY_METRICS:
-        yield from _quality_subject(watched, windows, mature, metric)
+        more = SHARES["class"] if metric == "accuracy" and not classes else 0.0  # where no class is tested apart
+        yield from _quality_subject(watched, windows, mature, metric, SHARES[metric] + more)
+    predictions = watched.columns.get(PREDICTION)
+    n_classes = max(2, len(classes), 0 if predictions is None else len(predictions.all_categories))
+    for metric in classes:
+        yield from _quality_subject(watched, windows, mature, metric, SHARES["class"] / n_classes)
 
 
 def _counts_of(windows: Sequence[WindowCounts], name: str) -> tuple[tuple[str, ...], list[ColumnCounts]]:
@@ -161,18 +181,18 @@ def _count_repeats(window: WindowCounts, column: str) -> tuple[int, int]:
 
 
 def _quality_subject(
-    watched: VersionMonitor, windows: list[WindowCounts], mature: set[str], metric: str
+    watched: VersionMonitor, windows: list[WindowCounts], mature: set[str], metric: str, share: float
 ) -> Iterator[Subject]:
     key = subject_key(AlarmKind.QUALITY, metric)
-    ready = [w for w in _after_baseline(windows, watched, key) if w.labelled and w.key in mature]
+    ready = [w for w in _after_baseline(windows, watched, key) if sum(count_errors(w, metric)) and w.key in mature]
     if key not in watched.baselines or not ready:
         return
-    errors = np.array([(count_errors(w, metric), w.labelled - count_errors(w, metric)) for w in ready])
+    errors = np.array([count_errors(w, metric) for w in ready])
     dispersion = max(watched.overdispersion.get("quality", 0.0), estimate_overdispersion_around_step(errors))
     effect = 1.0 + dispersion * float(np.median(errors.sum(axis=1)))
     before = np.maximum(np.asarray(watched.baselines[key]) / effect, 0.5)
     keys = tuple(w.key for w in ready)
-    yield Subject(AlarmKind.QUALITY, metric, keys, errors / effect, before, SHARES[metric], one_sided=True)
+    yield Subject(AlarmKind.QUALITY, metric, keys, errors / effect, before, share, one_sided=True)
 
 
 def _after_baseline(windows: list[WindowCounts], watched: VersionMonitor, key: str) -> list[WindowCounts]:
@@ -186,12 +206,15 @@ def learn_baselines(
     """The first windows with enough rows become the reference of what has none: predictions, errors, losses."""
     baselines, until = dict(watched.baselines), dict(watched.baseline_until)
     ready = [w for w in windows if w.key in mature and w.labelled]
-    first = _first_windows(ready, [w.labelled for w in ready])
-    for metric in ("loss",) if task == "regression" else ("loss", "accuracy"):
-        key = subject_key(AlarmKind.QUALITY, metric)
-        if key not in baselines and first and not (metric == "loss" and math.isnan(watched.loss_edge)):
-            errors, n = sum(count_errors(w, metric) for w in first), sum(w.labelled for w in first)
-            baselines[key], until[key] = (errors + 0.5, n - errors + 0.5), first[-1].key
+    usual = ("loss",) if task == "regression" else ("loss", "accuracy")
+    for metric in (*usual, *list_class_metrics(ready)):
+        key, enough = subject_key(AlarmKind.QUALITY, metric), CLASS_BASELINE if metric not in usual else BASELINE
+        if key in baselines or (metric == "loss" and math.isnan(watched.loss_edge)):
+            continue
+        first = _first_windows(ready, [sum(count_errors(w, metric)) for w in ready], enough)
+        if first:
+            errors, right = np.array([count_errors(w, metric) for w in first]).sum(axis=0)
+            baselines[key], until[key] = (float(errors) + 0.5, float(right) + 0.5), first[-1].key
     reference = watched.columns.get(PREDICTION)
     predicted = [w for w in windows if PREDICTION in w.columns]
     first = _first_windows(predicted, [int(w.columns[PREDICTION].bins.sum()) for w in predicted])
@@ -209,7 +232,7 @@ def learn_baselines(
     return dataclasses.replace(watched, baselines=baselines, baseline_until=until)
 
 
-def _first_windows(windows: list[WindowCounts], rows: list[int]) -> list[WindowCounts]:
+def _first_windows(windows: list[WindowCounts], rows: list[int], enough: int = BASELINE) -> list[WindowCounts]:
     """The oldest windows that hold enough rows together; none where all of them do not."""
-    enough = np.flatnonzero(np.cumsum(rows) >= BASELINE)
-    return windows[: int(enough[0]) + 1] if len(enough) else []
+    reached = np.flatnonzero(np.cumsum(rows) >= enough)
+    return windows[: int(reached[0]) + 1] if len(reached) else []

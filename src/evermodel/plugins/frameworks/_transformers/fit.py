@@ -13,7 +13,7 @@ from evermodel.core.arrays import Array
 from evermodel.core.errors import BadSetting
 from evermodel.core.model.capabilities import TrainablePart
 from evermodel.core.model.training import Training
-from evermodel.plugins.frameworks._transformers.batch_statistics import estimate_statistics
+from evermodel.plugins.frameworks._transformers.batch_statistics import estimate_statistics, find_norms
 from evermodel.plugins.frameworks._transformers.classification_head import (
     copy_with_head,
     find_head,
@@ -30,6 +30,7 @@ from evermodel.plugins.frameworks._transformers.training_loop import train_netwo
 EPOCHS = 5
 BATCH = 16
 RATES = {TrainablePart.ADAPTER: 1e-3, TrainablePart.HEAD: 5e-3, TrainablePart.ALL: 1e-4}
+CONVOLUTIONAL = 5e-4  # of all weights, where batches are normalised (bench/traffic_signs.py)
 HEAD_FASTER = 10.0  # of all weights: a head with new labels has far to go, and the layers little
 MEASURED = 1_024  # training rows by which batch normalisation learns its means and variances in the end
 LOOKED_AT = 512  # training rows on which the score of an epoch is taken
@@ -54,7 +55,7 @@ def fit(model: Classifier, x: Any, y: Array, training: Training, *, from_scratch
         train_network(
             network,
             _group(network, model.part),
-            RATES[model.part] if training.learning_rate is None else training.learning_rate,
+            _usual_rate(network, model.part) if training.learning_rate is None else training.learning_rate,
             model.reader.measure(objective.rows),
             objective,
             training,
@@ -87,6 +88,11 @@ def _check(model: Classifier, training: Training, *, from_scratch: bool) -> None
             "From scratch, all weights of a pretrained network would be drawn anew, and what it knew of language lost.",
             "Use the strategy full, which goes on from them, or lora.",
         )
+
+
+def _usual_rate(network: Any, part: TrainablePart) -> float:
+    """All weights of a network that normalises batches bear larger steps than those of a transformer."""
+    return CONVOLUTIONAL if part is TrainablePart.ALL and find_norms(network) else RATES[part]
 
 
 def _name_labels(model: Classifier, classes: tuple[Any, ...]) -> tuple[Any, ...]:
