@@ -119,7 +119,8 @@ def _sum_window_labels(
         if key not in windows:
             continue
         counted = windows[key]
-        labels, wrong = sum_labels(of, contract, edge), count_class_errors(of, contract)
+        labels = sum_labels(of, contract, edge)
+        wrong = count_class_errors(of, contract) if contract.task == "multiclass" else {}
         sums.append(WindowCounts(key, counted.start, counted.end, 0, *labels, by_class=wrong))
     return sums
 

@@ -187,7 +187,7 @@ class Intake:
             sums = sum_labels(answered, self.contract, self.watched.loss_edge)
             predicted = count_predictions(part, self.contract)
             texts_of = {name: of[i] for name, of in texts.items()}
-            wrong = count_class_errors(answered, self.contract)
+            wrong = count_class_errors(answered, self.contract) if self.contract.task == "multiclass" else {}
             windows.append(WindowCounts(*names, part.height, *sums, counts, predicted, texts=texts_of, by_class=wrong))
         return windows
 
@@ -260,8 +260,8 @@ def sum_labels(answered: pl.DataFrame, contract: Contract, edge: float) -> tuple
 
 
 def count_class_errors(answered: pl.DataFrame, contract: Contract) -> dict[str, tuple[int, int]]:
-    """Class in truth -> wrong and right answers among labelled rows with a prediction; of three classes and more."""
-    if contract.task != "multiclass" or len(contract.classes) > MOST_CLASSES:
+    """Class in truth -> wrong and right answers among labelled rows with a prediction; none of too many classes."""
+    if len(contract.classes) > MOST_CLASSES:
         return {}
     counts = (
         keep_known(answered, Y)
