@@ -194,3 +194,12 @@ def test_a_forgotten_domain_stops_an_update(registry: Path, tmp_path: Path) -> N
     answer = ask([*words, "--set", "epochs=6", "--set", "learning_rate=0.02", "--set", "ratio=0"], own)
     assert answer.code == 11, answer.out + answer.err
     assert "The slice 'domain=pay' is harmed" in answer.out and "rows known before" in answer.out
+
+
+def test_people_vote_on_two_versions(registry: Path, tmp_path: Path) -> None:
+    make_rows(60, 13).write_ndjson(tmp_path / "rows.jsonl")
+    pl.DataFrame({"prompt": range(30), "winner": ["v2"] * 24 + ["v1"] * 5 + ["tie"]}).write_csv(tmp_path / "votes.csv")
+    words = ["judge", "m", "v1", str(tmp_path / "rows.jsonl"), "--votes", str(tmp_path / "votes.csv")]
+    answer = ask(words, registry)
+    assert answer.code == 11, answer.out + answer.err
+    assert "People prefer the champion's answers beyond doubt: it has 81.7 % of the votes" in answer.out

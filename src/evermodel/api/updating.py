@@ -125,6 +125,7 @@ class UpdatableModel(ModelHandle):
         margin: float | Mapping[str, float] | None = None,
         policy: Policy | None = None,
         gates: Gates | None = None,
+        votes: Any = None,
     ) -> JudgeResult:
         """Compare a version with the champion on labelled rows. Nothing is promoted and nothing is remembered.
 
@@ -136,6 +137,7 @@ class UpdatableModel(ModelHandle):
             margin: how much worse still counts as no worse, in points or percent.
             policy: what the judge asks: "better" (default), "no_worse", "refresh" or "cheaper".
             gates: further questions by name with their settings.
+            votes: rows of people's votes, each with a prompt and the winner (a version, or "tie").
 
         Returns:
             The decision that an update would have taken, the scores of both with intervals, and the reasons.
@@ -159,6 +161,7 @@ class UpdatableModel(ModelHandle):
             margin=margin,
             policy=policy,
             gates=gates,
+            votes=votes,
             registry=self.location,
         )
 

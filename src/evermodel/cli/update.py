@@ -85,6 +85,7 @@ def update(name: str, data: str, registry: str | None, as_json: bool, **options:
 @margin_option
 @policy_option("better")
 @gate_option
+@click.option("--votes", metavar="FILE", help="Votes of people: rows of a prompt and the winner (a version, or tie).")
 @dialect_options
 @add_shared_options
 def judge(name: str, version: str, data: str | None, registry: str | None, as_json: bool, **options: Any) -> None:

@@ -163,6 +163,8 @@ def example_inputs() -> tuple[JudgeInput, ...]:
             )
         )
     inputs += [dataclasses.replace(one, other_answers={"other": OtherAnswer("binary", one.new)}) for one in inputs]
+    cast = rng.choice([0.0, 0.5, 1.0], 40, p=[0.7, 0.1, 0.2])
+    inputs.append(dataclasses.replace(inputs[1], votes=PairedPredictions(np.ones(40), 1.0 - cast, cast)))
     target = rng.standard_normal(400)
     numbers = PairedPredictions(target, target + rng.standard_normal(400), target + rng.standard_normal(400))
     inputs.append(JudgeInput("regression", "r2", numbers))

@@ -107,6 +107,9 @@ class ReasonCode(StrEnum):
     CALIBRATION_WORSE = "calibration_worse"
     FLIPS_WITHIN_LIMIT = "flips_within_limit"
     FLIPS_ABOVE_LIMIT = "flips_above_limit"
+    NO_VOTES = "no_votes"
+    VOTES_KEPT = "votes_kept"
+    VOTES_SHOWN_WORSE = "votes_shown_worse"
     COST_NOT_MEASURED = "cost_not_measured"
     LATENCY_WITHIN_LIMIT = "latency_within_limit"
     LATENCY_ABOVE_LIMIT = "latency_above_limit"
@@ -120,6 +123,7 @@ class Method(StrEnum):
     """How the interval of a difference was found."""
 
     MCNEMAR = "McNemar"
+    SIGN = "sign test"
     DELONG = "DeLong"
     BOOTSTRAP = "paired bootstrap"
     POOLED = "pooled"

@@ -28,6 +28,7 @@ from evermodel.registry.update_result import ScoreTable, score_lines
 from evermodel.registry.versions import load_version
 from evermodel.updating.splitting import drop_known_rows
 from evermodel.updating.verdicts.pairing import build_judge_input
+from evermodel.updating.verdicts.votes import read_votes
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,13 @@ def judge(
     margin: float | Mapping[str, float] | None = None,
     policy: str | None = None,
     gates: Gates | None = None,
+    votes: Any = None,
     registry: str | Path | None = None,
 ) -> JudgeResult:
     """Hold ``version`` against the champion on labelled rows; moves nothing and remembers nothing.
 
     Rows that any update has seen are left out. Without ``data``, the rows that were kept out of all training judge.
+    ``votes``: rows of a prompt and the winner (a version, or "tie"), by people who saw both answers.
     Raises NoData where none are left, NotFound, BadData.
 
         $ evermodel judge churn v3 april.csv
@@ -90,6 +93,8 @@ def judge(
     rows = _rows(store, name, second, data)
     in_time = not champion.shuffled
     scores = build_judge_input(first, second, rows, None, metric=terms.metric, guard=terms.guard, series=in_time)
+    if votes is not None:
+        scores = dataclasses.replace(scores, votes=read_votes(votes, champion.version, version))
     verdict = terms.judge(scores)
     return JudgeResult(
         name,
