@@ -202,4 +202,4 @@ def test_people_vote_on_two_versions(registry: Path, tmp_path: Path) -> None:
     words = ["judge", "m", "v1", str(tmp_path / "rows.jsonl"), "--votes", str(tmp_path / "votes.csv")]
     answer = ask(words, registry)
     assert answer.code == 11, answer.out + answer.err
-    assert "People prefer the champion's answers beyond doubt: it has 81.7 % of the votes" in answer.out
+    assert "People prefer the champion's answers beyond doubt: 24 votes for the champion, 5 for" in answer.out

@@ -16,7 +16,7 @@ from evermodel.judging.judge_input import JudgeInput, PairedPredictions
 from evermodel.judging.judge_request import JudgePolicy
 from evermodel.judging.verdict_wording import describe_reason
 from evermodel.plugins.gates.votes import votes
-from evermodel.updating.verdicts.votes import read_votes
+from evermodel.updating.verdicts.vote_rows import read_votes
 
 
 def table(*winners: str | None, prompts: Any = None) -> pl.DataFrame:
@@ -33,13 +33,12 @@ def text_input() -> JudgeInput:
 
 def test_a_vote_names_a_version_a_model_or_a_tie() -> None:
     cast = read_votes(table("v2", "v3", "tie", "Champion", "challenger", None, " V3 "), "v2", "v3")
-    assert cast.challenger.tolist() == [0.0, 1.0, 0.5, 0.0, 1.0, 1.0]
-    np.testing.assert_array_equal(cast.champion, 1.0 - cast.challenger)
+    assert (cast.for_champion, cast.for_challenger, cast.ties, cast.n) == (2, 3, 1, 6)
 
 
 def test_several_votes_on_one_prompt_are_one() -> None:
     cast = read_votes(table("v3", "v3", "v2", "v2", "v3", prompts=["a", "a", "a", "b", "b"]), "v2", "v3")
-    assert cast.challenger.tolist() == [1.0, 0.5]
+    assert (cast.for_champion, cast.for_challenger, cast.ties) == (0, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -63,11 +62,11 @@ def test_the_sign_test_decides(won: int, lost: int, finding: Finding) -> None:
     # two-sided p of 5 against 15 is 0.041, of 6 against 15 0.078, of 0 against 5 0.0625
     cast = read_votes(table(*["v3"] * won, *["v2"] * lost, *["tie"] * 4), "v2", "v3")
     reason = votes(dataclasses.replace(text_input(), votes=cast))
-    assert reason.finding is finding and reason.comparison is not None
-    c = reason.comparison
-    assert c.n == won + lost + 4 and c.difference == pytest.approx((won - lost) / c.n)
-    assert c.low < c.difference < c.high and c.method == "sign test"
-    assert f"{c.n} prompts, sign test" in describe_reason(reason)
+    assert reason.finding is finding and reason.votes is not None
+    counted = reason.votes
+    assert counted.low < (won - lost) / counted.n < counted.high
+    assert f"{lost} votes for the champion, {won} for the challenger, 4 ties" in describe_reason(reason)
+    assert f"p {counted.p_value:.2g}, sign test" in describe_reason(reason)
 
 
 def test_votes_stop_a_challenger_that_is_better_by_its_loss() -> None:

@@ -17,7 +17,6 @@ from evermodel.core.stats.paired_tests import mcnemar_p_value, tango_interval
 from evermodel.judging.judge_input import PairedPredictions
 
 NAN = float("nan")
-COUNTED = {"accuracy": Method.MCNEMAR, "votes": Method.SIGN}  # exact tests of the rows that one of the two wins
 RARE_EVENTS_DECIDE = ("log_loss", "brier")  # their error is that of the rarer classes' rows, however many others are
 SLOW_RESAMPLES = 400  # for metrics that need all rows again for each resample
 LEAST_DEFINED = 0.9  # share of the resamples on which a metric must be defined, or there is no interval
@@ -81,8 +80,8 @@ def compare_with_metric(
     difference = challenger - champion
     if not (math.isfinite(champion) and math.isfinite(challenger)):
         difference, interval = NAN, Interval(NAN, NAN, Method.UNDEFINED)
-    elif metric in COUNTED and rows.groups is None:
-        difference, interval = _compare_counts(cast(PerRow, plugin), rows, confidence, COUNTED[metric])
+    elif metric == "accuracy" and rows.groups is None:
+        difference, interval = _compare_mcnemar(cast(PerRow, plugin), rows, confidence)
     elif isinstance(plugin, Influential):
         interval = _compare_delong(plugin, rows, difference, confidence)
     else:
@@ -120,15 +119,13 @@ def _sort_rows(rows: PairedPredictions) -> PairedPredictions:
     return PairedPredictions(rows.y[order], rows.champion[order], rows.challenger[order], groups)
 
 
-def _compare_counts(
-    plugin: PerRow, rows: PairedPredictions, confidence: float, method: Method
-) -> tuple[float, Interval]:
-    """The difference of two accuracies, or of the votes for two models, from its counts, and Tango's interval."""
+def _compare_mcnemar(plugin: PerRow, rows: PairedPredictions, confidence: float) -> tuple[float, Interval]:
+    """The difference of two accuracies from its counts, and Tango's interval."""
     champion, challenger = plugin.per_row(rows.y, rows.champion), plugin.per_row(rows.y, rows.challenger)
     won, lost, n = int((challenger > champion).sum()), int((challenger < champion).sum()), len(rows)
     low, high = tango_interval(won, lost, n, confidence)
     error = math.sqrt(max(0.0, won + lost - (won - lost) ** 2 / n)) / n
-    return (won - lost) / n, Interval(low, high, method, error, mcnemar_p_value(won, lost))
+    return (won - lost) / n, Interval(low, high, Method.MCNEMAR, error, mcnemar_p_value(won, lost))
 
 
 def _compare_delong(plugin: Influential, rows: PairedPredictions, difference: float, confidence: float) -> Interval:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from evermodel.core.arrays import Array
 from evermodel.core.data.task import Task
 from evermodel.core.plugins import FunctionKind
-from evermodel.core.records.verdict import Comparison, Cost, Reason
+from evermodel.core.records.verdict import Comparison, Cost, Reason, VoteCount
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class JudgeInput:
     in_time: bool = False  # the rows come in the order of time, so that an old concept may be left behind
     in_sample: PairedPredictions | None = None  # rows that the champion was trained on: shown, never judged by
     other_answers: Mapping[str, OtherAnswer] = field(default_factory=dict)  # by target column
-    votes: PairedPredictions | None = None  # of people, one for each prompt: 1 for the model's answer, 0.5, or 0
+    votes: VoteCount | None = None  # of people who saw both models' answers
     seed: int = 0
     analysis: int = 1
     n_analyses: int = 1

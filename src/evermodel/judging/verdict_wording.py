@@ -223,13 +223,17 @@ def _cost_changes(reason: Reason) -> str:
     return f"latency {100 * latency:+.0f} %, size {100 * size:+.0f} %"
 
 
-def _comparison(reason: Reason) -> str:
-    """The votes for the challenger beside those for the champion."""
-    c = _compared(reason)
-    interval = f"{100 * c.confidence:.3g} % interval {100 * c.low:+.3g} to {100 * c.high:+.3g} points of the difference"
+def _votes(reason: Reason) -> str:
+    votes = reason.votes
+    if votes is None:
+        return "their votes were not counted"
+    interval = (
+        f"{100 * votes.confidence:.3g} % interval of the difference {100 * votes.low:+.3g} to {100 * votes.high:+.3g}"
+    )
+    ties = f", {votes.ties:,} ties" if votes.ties else ""
     return (
-        f"it has {100 * c.champion:.3g} % of the votes and the challenger {100 * c.challenger:.3g} % ({interval}; "
-        f"p {c.p_value:.2g}; {c.n:,} prompts, {c.method})"
+        f"{votes.for_champion:,} votes for the champion, {votes.for_challenger:,} for the challenger{ties} ({interval} "
+        f"points; p {votes.p_value:.2g}, sign test)"
     )
 
 
@@ -287,8 +291,8 @@ _TEXTS: dict[str, Callable[[Reason], str]] = {
     ),
     ReasonCode.ANSWER_HARMED: lambda r: f"The answer {r.answer!r} is worse beyond doubt: {_on_rows(r)}.",
     ReasonCode.NO_VOTES: lambda _: "There are no votes of people.",
-    ReasonCode.VOTES_KEPT: lambda r: f"People are not shown to prefer the champion's answers: {_comparison(r)}.",
-    ReasonCode.VOTES_SHOWN_WORSE: lambda r: f"People prefer the champion's answers beyond doubt: {_comparison(r)}.",
+    ReasonCode.VOTES_KEPT: lambda r: f"People are not shown to prefer the champion's answers: {_votes(r)}.",
+    ReasonCode.VOTES_SHOWN_WORSE: lambda r: f"People prefer the champion's answers beyond doubt: {_votes(r)}.",
     ReasonCode.SKILL_UNKNOWN: lambda _: "The usual skill of this model is not known, so these rows are not compared.",
     ReasonCode.SKILL_UNDEFINED: lambda _: "The trivial baseline makes no error on these rows, so skill is undefined.",
     ReasonCode.SKILL_KEPT: lambda r: f"{_skill(r)}.",

@@ -12,7 +12,11 @@ from evermodel.registry.update_result import ScoreTable
 
 WORST_FIRST = (Finding.INVALID, Finding.FAIL, Finding.HOLD, Finding.PASS)
 BY_NAME = ("forgetting",)  # gates that run only where a person names them
-TOLD = (ReasonCode.SUSPICION_REFUTED, ReasonCode.BELOW_BASELINE)  # without numbers, and worth telling
+TOLD = (
+    ReasonCode.VOTES_KEPT,
+    ReasonCode.SUSPICION_REFUTED,
+    ReasonCode.BELOW_BASELINE,
+)  # worth telling
 UNTESTED = (ReasonCode.NO_PAST_ROWS, ReasonCode.NO_SLICE_TESTED)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from evermodel.core.arrays import Array
 from evermodel.core.errors import BadData, Damaged
 from evermodel.core.records.codec import RecordKind, decode, encode
-from evermodel.core.records.verdict import Cost, Finding, Reason
+from evermodel.core.records.verdict import Cost, Finding, Reason, VoteCount
 from evermodel.core.settings import settings_of
 from evermodel.judging.judge_input import Gate, JudgeInput, OtherAnswer, PairedPredictions
 from evermodel.judging.verdict_wording import describe_reason
@@ -163,8 +163,7 @@ def example_inputs() -> tuple[JudgeInput, ...]:
             )
         )
     inputs += [dataclasses.replace(one, other_answers={"other": OtherAnswer("binary", one.new)}) for one in inputs]
-    cast = rng.choice([0.0, 0.5, 1.0], 40, p=[0.7, 0.1, 0.2])
-    inputs.append(dataclasses.replace(inputs[1], votes=PairedPredictions(np.ones(40), 1.0 - cast, cast)))
+    inputs.append(dataclasses.replace(inputs[1], votes=VoteCount(8, 28, 4)))
     target = rng.standard_normal(400)
     numbers = PairedPredictions(target, target + rng.standard_normal(400), target + rng.standard_normal(400))
     inputs.append(JudgeInput("regression", "r2", numbers))

@@ -15,7 +15,7 @@ from evermodel.judging.comparison import Resampling, compare_with_metric
 from evermodel.judging.grading import DEFAULT_MARGIN
 from evermodel.judging.judge_input import PairedPredictions
 
-TASKS = ("binary", "multiclass", "regression", "text", "ranking", "votes")
+TASKS = ("binary", "multiclass", "regression", "text", "ranking")
 Check = Callable[[MetricModule, PairedPredictions], None]
 
 
@@ -153,8 +153,6 @@ def example_rows() -> Iterator[tuple[str, PairedPredictions]]:
     first, second = (np.round(relevant + rng.standard_normal(60), 1) for _ in range(2))
     yield "ranking", PairedPredictions(relevant, first, second)
     numbers = rng.standard_normal(60)
-    cast = rng.choice([0.0, 0.5, 1.0], 60)
-    yield "votes", PairedPredictions(np.ones(60), 1.0 - cast, cast)
     tokens = rng.integers(1, 9, 60).astype(np.float64)
     yield "text", PairedPredictions(tokens, _written(rng, tokens), _written(rng, tokens))
     yield (

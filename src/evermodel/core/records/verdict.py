@@ -123,7 +123,6 @@ class Method(StrEnum):
     """How the interval of a difference was found."""
 
     MCNEMAR = "McNemar"
-    SIGN = "sign test"
     DELONG = "DeLong"
     BOOTSTRAP = "paired bootstrap"
     POOLED = "pooled"
@@ -221,6 +220,25 @@ class Flips:
 
 
 @dataclass(frozen=True)
+class VoteCount:
+    """Prompts on which people preferred one of two models' answers, or neither. ``p_value``: of the exact sign test;
+    ``low`` to ``high`` holds the difference of the shares, challenger - champion, with ``confidence``.
+    """
+
+    for_challenger: int
+    for_champion: int
+    ties: int = 0
+    p_value: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
+    confidence: float = 0.95
+
+    @property
+    def n(self) -> int:
+        return self.for_challenger + self.for_champion + self.ties
+
+
+@dataclass(frozen=True)
 class EventCount:
     """Rows outside of the commonest class among ``n`` judged rows, and how many of them a verdict needs."""
 
@@ -269,6 +287,7 @@ class Reason:
     flips: Flips | None = None
     events: EventCount | None = None
     cost: CostChange | None = None
+    votes: VoteCount | None = None
     message: str = ""
     answer: str = ""  # the target column of the answer that this is about, where it is not the judged one
     numbers: Mapping[str, float] = field(default_factory=dict)

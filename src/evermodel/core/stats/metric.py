@@ -27,7 +27,7 @@ class MetricModule(Protocol):
 
     __name__: str
     HIGHER_IS_BETTER: bool
-    TASKS: tuple[str, ...]  # out of "binary", "multiclass", "regression", "text", "ranking", "votes"
+    TASKS: tuple[str, ...]  # out of "binary", "multiclass", "regression", "text", "ranking"
     LABEL: str  # the name in reports: "AUC"
     MARGIN_UNIT: Literal["points", "% of the loss"]  # the unit in which a margin for this metric is given
 

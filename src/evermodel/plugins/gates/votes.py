@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 from evermodel.core.records.verdict import Finding, Reason, ReasonCode
 from evermodel.core.settings import In
-from evermodel.judging.comparison import compare_predictions
+from evermodel.core.stats.paired_tests import mcnemar_p_value, tango_interval
 from evermodel.judging.judge_input import JudgeInput
 
 
@@ -18,10 +19,13 @@ def votes(judge_input: JudgeInput, /, *, confidence: Annotated[float, In(0.55, 0
 
         $ evermodel judge writer v3 new.jsonl --votes votes.jsonl
     """
-    cast = judge_input.votes
-    if cast is None or not len(cast):
+    counted = judge_input.votes
+    if counted is None or not counted.n:
         return Reason("votes", Finding.PASS, ReasonCode.NO_VOTES)
-    c = compare_predictions("votes", cast, confidence=confidence, seed=judge_input.seed)
-    if c.gain < 0 and c.p_value < 1.0 - confidence:
-        return Reason("votes", Finding.FAIL, ReasonCode.VOTES_SHOWN_WORSE, c)
-    return Reason("votes", Finding.PASS, ReasonCode.VOTES_KEPT, c)
+    won, lost = counted.for_challenger, counted.for_champion
+    p = mcnemar_p_value(won, lost)
+    low, high = tango_interval(won, lost, counted.n, confidence)
+    tested = dataclasses.replace(counted, p_value=p, low=low, high=high, confidence=confidence)
+    if won < lost and p < 1.0 - confidence:
+        return Reason("votes", Finding.FAIL, ReasonCode.VOTES_SHOWN_WORSE, votes=tested)
+    return Reason("votes", Finding.PASS, ReasonCode.VOTES_KEPT, votes=tested)

@@ -28,7 +28,7 @@ from evermodel.registry.update_result import ScoreTable, score_lines
 from evermodel.registry.versions import load_version
 from evermodel.updating.splitting import drop_known_rows
 from evermodel.updating.verdicts.pairing import build_judge_input
-from evermodel.updating.verdicts.votes import read_votes
+from evermodel.updating.verdicts.vote_rows import read_votes
 
 
 @dataclass(frozen=True)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from evermodel.core.data.scan import collect, scan
 from evermodel.core.errors import BadData, NoData
-from evermodel.judging.judge_input import PairedPredictions
+from evermodel.core.records.verdict import VoteCount
 
 PROMPT, WINNER, TIE = "prompt", "winner", "tie"
 MOST_SHOWN = 5
 
 
-def read_votes(data: Any, champion: str, challenger: str) -> PairedPredictions:
-    """One vote a prompt: 1 for the model that most of its voters preferred, 0.5 for both where they are even.
+def read_votes(data: Any, champion: str, challenger: str) -> VoteCount:
+    """Counts one vote a prompt, for the model that most of its voters preferred; a tie where they are even.
 
     ``winner`` names a version, "champion", "challenger" or "tie". Rows without a column ``prompt`` are votes on as many
     prompts. Raises BadData for another winner, NoData without votes.
@@ -45,5 +44,5 @@ def read_votes(data: Any, champion: str, challenger: str) -> PairedPredictions:
     if not cast.height:
         raise NoData("There is no vote in any row.", f"Name the winner: {champion}, {challenger} or {TIE}.")
     means = cast.group_by(PROMPT, maintain_order=True).agg(pl.col("vote").mean())["vote"].to_numpy()
-    for_challenger = np.where(means > 0.5, 1.0, np.where(means < 0.5, 0.0, 0.5))
-    return PairedPredictions(np.ones(len(means)), 1.0 - for_challenger, for_challenger)
+    won, lost = int((means > 0.5).sum()), int((means < 0.5).sum())
+    return VoteCount(won, lost, len(means) - won - lost)
