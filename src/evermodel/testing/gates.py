@@ -163,7 +163,7 @@ def example_inputs() -> tuple[JudgeInput, ...]:
             )
         )
     inputs += [dataclasses.replace(one, other_answers={"other": OtherAnswer("binary", one.new)}) for one in inputs]
-    inputs.append(dataclasses.replace(inputs[1], votes=VoteCount(8, 28, 4)))
+    inputs.append(dataclasses.replace(inputs[1], votes=VoteCount(14, 17, 4)))
     target = rng.standard_normal(400)
     numbers = PairedPredictions(target, target + rng.standard_normal(400), target + rng.standard_normal(400))
     inputs.append(JudgeInput("regression", "r2", numbers))
