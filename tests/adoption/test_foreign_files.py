@@ -174,7 +174,7 @@ def test_a_trusted_keras_file_without_its_code_is_read_or_refused_in_words(tmp_p
     keras.Sequential([keras.layers.Input((4,)), Doubled(), keras.layers.Dense(1)]).save(tmp_path / "layer.keras")
     with pytest.raises(BadModel, match=r"Keras cannot load layer\.keras") as error:
         open_model(tmp_path / "layer.keras", trust=tmp_path / "layer.keras")
-    assert "--trust FILE.py" in error.value.hint
+    assert "`trust` FILE.py" in error.value.hint
 
 
 def test_a_lambda_layer_is_refused_however_it_comes(tmp_path: Path) -> None:
@@ -185,4 +185,4 @@ def test_a_lambda_layer_is_refused_however_it_comes(tmp_path: Path) -> None:
     for source, trust in ((network, None), (file, None), (file, file)):
         with pytest.raises(Unsafe, match="holds Python code") as error:
             open_model(source, trust=trust)
-        assert "--trust FILE.py" in error.value.hint
+        assert "`trust` FILE.py" in error.value.hint

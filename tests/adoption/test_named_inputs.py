@@ -138,7 +138,7 @@ def test_columns_that_names_do_not_give_are_asked_for(network: Path, tmp_path: P
         ('[inputs.customer]\ncolumns = ["who"]\n[inputs.numbers]\ncolumns = ["who", "age"]', BadSetting, "twice"),
         ('[inputs.customer]\ncolumn = "who"', BadSetting, "a list of columns and nothing else"),
         ("[inputs", BadSetting, "is no TOML"),
-        ('[inputs.numbers]\ncolumns = ["age"]', ContractBroken, "takes 2 numbers a row; 1 columns"),
+        ('[inputs.numbers]\ncolumns = ["age"]', ContractBroken, "takes 2 numbers a row; 1 column is"),
     ],
 )
 def test_a_wrong_signature_file_is_one_sentence(

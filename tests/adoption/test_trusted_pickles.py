@@ -94,7 +94,7 @@ def test_the_part_of_a_dict_is_named(rows, tmp_path: Path) -> None:
     joblib.dump({"model": plain, "threshold": 0.4, "deep": {"list": [plain]}}, file)
     with pytest.raises(BadModel, match=r"a dict of 'model' \(Pipeline\), 'threshold' \(float\)") as error:
         open_model(file, trust=file)
-    assert "--object model" in error.value.hint
+    assert "`object_path` model" in error.value.hint
     with pytest.raises(NotFound, match="'modell'"):
         open_model(file, trust=file, object_path="modell")
     for path in ("model", "deep.list.0"):
@@ -176,7 +176,7 @@ def test_own_functions_and_classes_are_named_as_what_cannot_be_kept(rows, tmp_pa
         joblib.dump(fit(make_pipeline(step, front(), LogisticRegression(max_iter=300)), rows), file)
         with pytest.raises(BadModel, match=words) as error:
             open_model(file, trust=file)
-        assert "--trust" in error.value.hint
+        assert "`trust`" in error.value.hint
     sys.modules.pop("ours")
     monkeypatch.undo()
     with pytest.raises(BadModel, match="needs the module 'ours'"):

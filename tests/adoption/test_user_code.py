@@ -107,11 +107,11 @@ def test_what_is_not_named_does_not_run(own, tmp_path: Path) -> None:
         open_model(pickle, trust=file)
     with pytest.raises(BadModel, match=r"your own classes: my_steps\.Clip") as caught:
         open_model(live)
-    assert "--trust my_steps.py" in caught.value.hint
+    assert "`trust` my_steps.py" in caught.value.hint
     sys.modules.pop("my_steps")
     with pytest.raises(BadModel, match="needs the module 'my_steps'") as caught:
         open_model(pickle, trust=pickle)
-    assert "--trust my_steps.py" in caught.value.hint
+    assert "`trust` my_steps.py" in caught.value.hint
     with pytest.raises(BadSetting, match="names files"):
         open_model(pickle, trust=True)
     with pytest.raises(BadSetting, match=r"no Python file and not the model \(m\.pkl\)"):
@@ -181,7 +181,7 @@ def test_a_factory_and_a_module_are_found_in_the_named_file(tmp_path: Path) -> N
     sys.modules.pop("my_net")
     with pytest.raises(BadModel, match="needs the module 'my_net'") as missing:
         open_model(tmp_path / "whole.pt", trust=tmp_path / "whole.pt")
-    assert "--trust my_net.py" in missing.value.hint
+    assert "`trust` my_net.py" in missing.value.hint
     x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
     expected = net(torch.from_numpy(x)).detach().numpy()
     for name, trust, factory in (
@@ -219,7 +219,7 @@ def test_networks_of_own_layers_losses_and_models_are_adopted_and_updated(tmp_pa
         expected = network.predict(later.to_numpy(), verbose=0).ravel()
         with pytest.raises(Unsafe, match=r"foreign module|custom object|built-in") as caught:
             open_model(tmp_path / name)
-        assert "--trust FILE.py" in caught.value.hint
+        assert "`trust` FILE.py" in caught.value.hint
         model = registry.adopt(
             tmp_path / name,
             data=rows,

@@ -94,7 +94,7 @@ class UserCode:
                     said = next(iter(str(error).strip().splitlines()), "")[:200]
                     raise BadModel(
                         f"{name}.py cannot be imported ({type(error).__name__}: {said}).",
-                        "It is imported alone: name each other file that it imports with --trust too, and keep what "
+                        "It is imported alone: name each other file that it imports with `trust` too, and keep what "
                         'trains or prints behind if __name__ == "__main__".',
                     ) from error
             for name, module in modules.items():

@@ -65,7 +65,7 @@ def load_pickle(path: Path, code: UserCode | None = None) -> Any:
         logger.info("The pickle %s could not be loaded.", path, exc_info=True)
         raise BadModel(
             f"{path.name} needs the module {error.name!r}, which is not there.",
-            f"Install the package; or, if it is your own module, name its file too: --trust {error.name}.py",
+            f"Install the package; or, if it is your own module, name its file too: `trust` {error.name}.py",
         ) from error
     except Exception as error:  # a pickle can fail in any way
         logger.info("The pickle %s could not be loaded.", path, exc_info=True)

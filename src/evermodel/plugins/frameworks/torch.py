@@ -354,7 +354,7 @@ def _weights(path: Path, kind: FileFormat, trust: bool) -> Any:
     except ModuleNotFoundError as error:
         raise BadModel(
             f"{path.name} needs the module {error.name!r}, which is not there.",
-            f"Install the package; or, if it is your own module, name its file too: --trust {error.name}.py",
+            f"Install the package; or, if it is your own module, name its file too: `trust` {error.name}.py",
         ) from error
     except Exception as error:  # broken files fail in many ways, pickles in any
         logger.info("The weights in %s could not be read.", path, exc_info=True)

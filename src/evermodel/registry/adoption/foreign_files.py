@@ -113,7 +113,7 @@ def _describe_file(path: Path) -> ForeignFile | None:
             return ForeignFile("an R workspace", "Models of R are not kept here.")
         return ForeignFile("a compressed file", f"Unpack it first: gunzip -k {path.name}.")
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
-        return ForeignFile("a pickle", f"If you made it yourself, trust it by name: --trust {path.name}.")
+        return ForeignFile("a pickle", f"If you made it yourself, trust it by name: `trust` {path.name}.")
     if head.lstrip()[:1] == b"{":
         return _describe_json(path)
     if b"<PMML" in head:

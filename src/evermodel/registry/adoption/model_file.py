@@ -51,7 +51,7 @@ def open_model(
     if object_path is not None:
         raise BadSetting(
             f"`object_path` is for a pickle that you trust; {path.name} is none, or `trust` does not name it.",
-            f"Write --trust {path.name}, if you made the file yourself.",
+            f"Write `trust` {path.name}, if you made the file yourself.",
         )
     found = _recognize(path)
     if found is None:

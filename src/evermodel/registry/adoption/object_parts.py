@@ -26,7 +26,7 @@ def pick_object(obj: Any, path: str | None, name: str) -> Any:
         if isinstance(obj, (Mapping, list, tuple)):
             raise BadModel(
                 f"{name} holds a {type(obj).__name__} of {_describe_parts(obj)}.",
-                f"Name the part that is the model: --object {_suggest(obj)}; or the steps in order, as --object A,B.",
+                f"Name the part that is the model, as `object_path` {_suggest(obj)}; or the steps in order, A,B.",
             )
         return obj
     parts = [_follow(obj, step.strip(), name) for step in path.split(",") if step.strip()]

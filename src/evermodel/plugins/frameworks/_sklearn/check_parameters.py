@@ -30,7 +30,7 @@ PURE_FUNCTIONS = frozenset(
     for name in names
 )
 FUNCTION_HINT = (
-    "If it is your own, name the Python file that defines it: --trust FILE.py. Else apply it to the rows before the "
+    "If it is your own, name the Python file that defines it: `trust` FILE.py. Else apply it to the rows before the "
     "model, or use a transformer of scikit-learn in its place."
 )
 HINT = "Set it to None with set_params() where the model was made, and save the model again."

@@ -67,7 +67,7 @@ def check_storable(obj: Any, name: str) -> None:
         module = next((m for m in (one.split(".")[0] for one in named) if m != "__main__"), "FILE")
         raise BadModel(
             f"{name} holds objects of your own classes: {', '.join(named[:5])}.",
-            f"Name the Python file that defines them, and a copy of it is kept with the version: --trust {module}.py",
+            f"Name the Python file that defines them, and a copy of it is kept with the version: `trust` {module}.py",
         )
     check_parameters(obj, name)
 
@@ -114,7 +114,7 @@ def _refuse_foreign(name: str, types: set[str], *, boosters: bool) -> None:
         raise Unsafe(
             f"{name} names types outside scikit-learn: {', '.join(sorted(foreign)[:5])}.",
             "Only estimators of scikit-learn itself, numpy and scipy are built from a file, and classes of your own "
-            "where you name the Python file that defines them: --trust FILE.py.",
+            "where you name the Python file that defines them: `trust` FILE.py.",
         )
     unknown = types & BOOSTER_TYPES - KNOWN_TYPES
     if unknown and not boosters:

@@ -24,10 +24,10 @@ _BY_KEY = {  # what kind of object stands under a setting's name
     "metrics": "metric",
     "weighted_metrics": "metric",
 }
-_HINT = "If that is your own code, name the Python file that defines it: --trust FILE.py."
+_HINT = "If that is your own code, name the Python file that defines it: `trust` FILE.py."
 LAMBDA_HINT = (
     "Put a built-in layer in its place, or a layer class of your own with the same weights around it, and name the "
-    "Python file that defines the class: --trust FILE.py."
+    "Python file that defines the class: `trust` FILE.py."
 )
 
 

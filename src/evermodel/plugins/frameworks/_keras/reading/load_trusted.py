@@ -26,7 +26,7 @@ def load_trusted(keras: Any, path: Path) -> Any:
         raise BadModel(
             f"Keras cannot load {path.name} ({type(error).__name__}: {reason}).",
             "The file holds no code of your own layers and functions: name the Python file that defines them too, "
-            "--trust FILE.py.",
+            "`trust` FILE.py.",
         ) from error
     warn_of_lost_training("they name what is not there.")
     return model
