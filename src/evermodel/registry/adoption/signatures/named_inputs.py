@@ -201,9 +201,9 @@ def _encode_input(
         if sum(f.width for f in features) == width:
             found.setdefault(features, kind.replace("onehot", "one-hot").replace("_", " ") if categories else "")
     if not found:
-        there = "1 column is" if len(columns) == 1 else f"{len(columns)} columns are"
+        shown = "1 column is" if len(columns) == 1 else f"{len(columns)} columns are"
         raise ContractBroken(
-            f"The model's input {part.name!r} takes {width} numbers a row; {there} there for it: "
+            f"The model's input {part.name!r} takes {width} numbers a row; {shown} there for it: "
             f"{', '.join(c.name for c in columns[:12])}.",
             _explain_width(part) if len(inputs) > 1 or is_window(part) else ORDER,
         )
