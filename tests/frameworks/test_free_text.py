@@ -137,7 +137,7 @@ def test_a_model_that_writes_no_text_refuses_the_task(tmp_path: Path) -> None:
     ("words", "says"),
     [
         (["explain", "m"], "not explained by columns"),
-        (["watch", "m", "ROWS"], "not watched yet"),
+        (["watch", "m", "--labels", "ROWS"], "watched by its prompts alone"),
         (["tune", "m", "ROWS"], "not tuned yet"),
         (["prune", "m", "ROWS"], "not pruned yet"),
         (["update", "m", "ROWS", "--with", "recalibrate"], "no probabilities to recalibrate"),
@@ -151,6 +151,21 @@ def test_what_makes_no_sense_for_free_text_is_refused(
     own = Path(shutil.copytree(registry, tmp_path / "r"))
     answer = ask([str(tmp_path / "rows.jsonl") if word == "ROWS" else word for word in words], own)
     assert answer.code == 2 and says in answer.err and "Traceback" not in answer.err, answer.out + answer.err
+
+
+def test_its_prompts_are_watched_and_no_answer_is_written_for_them(folder: Path, tmp_path: Path) -> None:
+    make_rows(800, 1, ("pay", "cook")).write_ndjson(tmp_path / "reference.jsonl")
+    words = ["adopt", str(folder), "--data", str(tmp_path / "reference.jsonl"), "--inputs", "prompt", "--name", "m"]
+    assert ask([*words, "--target", "completion", "--task", "text"], tmp_path / "r").code == 0
+    make_rows(1500, 2, ("pay", "cook")).write_ndjson(tmp_path / "quiet.jsonl")
+    answer = ask(["watch", "m", str(tmp_path / "quiet.jsonl")], tmp_path / "r")
+    assert answer.code == 0 and "prompt.novelty" in answer.out, answer.out + answer.err
+    assert "the answers are not, and no answer was written for them" in answer.out
+    other = make_rows(1000, 3, ("fly", "cook")).with_columns(prediction=pl.lit("no answer of ours"))
+    other.write_ndjson(tmp_path / "other.jsonl")
+    answer = ask(["watch", "m", str(tmp_path / "other.jsonl")], tmp_path / "r")
+    assert answer.code == 20 and "of their words were never seen" in answer.out, answer.out + answer.err
+    assert "next: evermodel evaluate m NEW_ROWS" in answer.out
 
 
 def test_its_report_is_written_and_a_rollback_is_one_step(registry: Path, tmp_path: Path) -> None:

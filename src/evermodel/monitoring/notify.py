@@ -85,5 +85,5 @@ def _notices(state: MonitorState) -> Iterator[Notice]:
             f"{alarm.kind} of {alarm.subject}: {text}",
             alarm.since,
             {"evidence": alarm.evidence},
-            next_command(alarm, state.name, state.version),
+            next_command(alarm, state.name, state.version, state.task),
         )

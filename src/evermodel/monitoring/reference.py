@@ -14,11 +14,12 @@ from evermodel.core.data.target_column import class_text
 from evermodel.core.model.model import Model
 from evermodel.core.records.version_card import VersionCard
 from evermodel.core.stats.overdispersion import estimate_event_overdispersion
-from evermodel.core.stats.reference_bins import build_references
+from evermodel.core.stats.reference_bins import ColumnReference, build_references
 from evermodel.core.stats.row_cells import JOINT, Cells
 from evermodel.core.store import Store
 from evermodel.monitoring.monitor_state import VersionMonitor
-from evermodel.monitoring.texts.text_columns import find_embedding, learn_text_columns, list_learnt_columns
+from evermodel.monitoring.texts.text_columns import REPEATS, find_embedding, learn_text_columns, list_learnt_columns
+from evermodel.monitoring.texts.text_reference import TextReference
 from evermodel.registry.row_memory import read_memory
 
 ENOUGH = 2_000  # newest known rows that suffice as a reference; older ones may be of an old concept
@@ -45,6 +46,8 @@ def build_version_monitor(store: Store, card: VersionCard, model: Model) -> Vers
         ({}, {}) if "text" not in kinds else learn_text_columns(frame, model.contract, find_embedding(model))
     )
     columns |= build_references(frame, names)
+    if model.contract.task == "text":  # its prompts are watched; it would take hours to write answers
+        return _build_prompt_monitor(card, columns, texts)
     sample = Table(spread_rows(frame.lazy(), frame.height, PREDICTED), table.roles)
     p, y = model.predict(sample.frame), model.target(sample)
     columns |= build_references(select_prediction(p, model.contract.classes).to_frame(), [PREDICTION])
@@ -68,6 +71,16 @@ def build_version_monitor(store: Store, card: VersionCard, model: Model) -> Vers
     )
 
 
+def _build_prompt_monitor(
+    card: VersionCard, columns: dict[str, ColumnReference], texts: dict[str, TextReference]
+) -> VersionMonitor:
+    """The monitor of a model that answers with free text; what is measured of one text belongs together."""
+    of = {name: column for column in texts for name in columns if name.startswith(f"{column}.")}
+    of |= {f"{column}.{REPEATS}": column for column in texts}
+    related = {n: tuple(m for m in of if of[m] == column and m != n) for n, column in of.items()}
+    return VersionMonitor(card.version, columns, related=related, texts=texts)
+
+
 def select_newest_rows(store: Store, name: str, model: Model) -> Table | None:
     """The newest blocks that hold enough rows together; older ones may be of an old concept."""
     table = read_memory(store, name).rows(store, model.contract)
@@ -82,7 +95,7 @@ def select_newest_rows(store: Store, name: str, model: Model) -> Table | None:
 
 def _leave_out_later_classes(table: Table | None, model: Model) -> Table | None:
     """The rows of classes that the version has an output for: after a rollback, later ones are remembered too."""
-    if table is None or model.contract.task == "regression":
+    if table is None or not model.contract.classes:
         return table
     y = model.target(table)
     return table.rows(~np.isfinite(y) | (y < len(model.contract.classes)))

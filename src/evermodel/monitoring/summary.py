@@ -48,7 +48,7 @@ def summarize_state(state: MonitorState) -> MonitorStatus:
         baseline=dict(state.baseline),
         counters=dict(state.counters),
         gauges=compute_gauges(state),
-        notes=(*state.notes, *_note_estimate(watched), *_note_texts(watched)),
+        notes=(*state.notes, *_note_estimate(watched), *_note_texts(state, watched)),
     )
 
 
@@ -77,8 +77,10 @@ def _note_estimate(watched: VersionMonitor) -> tuple[str, ...]:
     return (f"without labels, the accuracy is estimated as {what}; a change of concept would not show in it",)
 
 
-def _note_texts(watched: VersionMonitor) -> tuple[str, ...]:
-    """That texts are watched by their characters alone, where the monitor began before there was more."""
+def _note_texts(state: MonitorState, watched: VersionMonitor) -> tuple[str, ...]:
+    """What of texts is not watched: answers of free text, and words where the monitor began before they were."""
+    if state.task == "text":
+        return ("the prompts are watched; the answers are not, and no answer was written for them",)
     old = [n.removesuffix(LAST_OF_TEXT) for n in watched.columns if n.endswith(LAST_OF_TEXT)]
     if not (old := [n for n in old if n not in watched.texts]):
         return ()

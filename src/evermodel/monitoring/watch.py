@@ -42,7 +42,7 @@ from evermodel.registry.predictions.logged_files import LoggedFile, list_logged_
 from evermodel.registry.versions import load_version
 
 UNWATCHED = (
-    "is not watched yet: nothing is known of how such answers change",
+    "is watched by its prompts alone: labels of its answers are not taken in",
     "'evermodel evaluate' says how good it is on rows with reference answers.",
 )
 LEAST, MOST = 1e-6, 0.2  # of the false-alarm rate
@@ -82,7 +82,7 @@ def watch(
     from_log = data is None and labels is None and suggest is None and merge is None
     files = list_logged_files(store, name, version) if from_log else []
     model = load_version(store, card)
-    if model.contract.task == "text":
+    if labels is not None or suggest is not None or second is not None:
         refuse_text(model.contract.task, *UNWATCHED)
     request = WatchRequest(store, card, model, window, id, false_alarms, _load_second(store, name, second, model))
     before = state = read_state(store, name)[0]
@@ -100,7 +100,7 @@ def take_deliveries(
     """The rows or labels that a maintenance job found. Raises LeaseLost once another worker has taken ``fence``."""
     card = champion_of(store, name)
     model = load_version(store, card)
-    if model.contract.task == "text":
+    if labels is not None:
         refuse_text(model.contract.task, *UNWATCHED)
     request = WatchRequest(store, card, model, None, id_column, None)
     before = read_state(store, name)[0]

@@ -98,11 +98,11 @@ def inspect_rows(frame: pl.LazyFrame, contract: Contract, id_: str | None) -> In
         extra[ID] = pl.concat_str([canonical_text(pl.col(k), schema[k]).fill_null("") for k in keys], separator="|")
     if roles.entity in schema:
         extra[GROUP] = canonical_text(pl.col(str(roles.entity)), schema[str(roles.entity)])
-    if roles.target in schema:
+    if roles.target in schema and contract.task != "text":
         extra[Y] = target_value(contract, schema).cast(pl.Float64)
     if contract.outputs:
         extra |= read_labels_of_others(contract, schema)
-    given = "prediction" in schema and "prediction" not in contract.names
+    given = "prediction" in schema and "prediction" not in contract.names and contract.task != "text"
     shares: tuple[str, ...] = ()
     if given:
         extra[CODE] = _read_prediction(contract, schema)
@@ -182,7 +182,9 @@ def _keep_given(incoming: IncomingRows, model: Model, batch: pl.DataFrame) -> pl
 
 def _predict(incoming: IncomingRows, model: Model, batch: pl.DataFrame) -> pl.DataFrame:
     own = [*_own_columns(incoming, batch), *_slice_columns(model.contract, batch)]
-    if incoming.missing_columns:  # a model cannot predict without its inputs
+    if (
+        incoming.missing_columns or model.contract.task == "text"
+    ):  # without its inputs; or answers that would take hours
         return pl.DataFrame([*own, pl.Series(CODE, [None] * batch.height, dtype=pl.Float64)])
     p = model.predict(batch)
     bad = ~np.isfinite(p.reshape(len(p), -1)).all(axis=1)

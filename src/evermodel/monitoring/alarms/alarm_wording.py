@@ -26,8 +26,11 @@ def describe_alarm(alarm: Alarm) -> str:
     return text + _describe_members(alarm)
 
 
-def next_command(alarm: Alarm, name: str, version: str) -> str:
-    """The command to run next for an alarm of the model ``name``, whose ``version`` is in service."""
+def next_command(alarm: Alarm, name: str, version: str, task: str = "") -> str:
+    """The command to run next for an alarm of the model ``name``, whose ``version`` is in service.
+
+    Labels of free text are not taken in: such a model is evaluated.
+    """
     if alarm.kind == AlarmKind.QUALITY:
         return f"evermodel update {name} NEW_ROWS"
     if alarm.cause == AlarmCause.COLUMN_GONE:
@@ -35,7 +38,7 @@ def next_command(alarm: Alarm, name: str, version: str) -> str:
     if alarm.kind in (AlarmKind.FRESHNESS, AlarmKind.VOLUME):
         return f"evermodel watch {name} NEW_ROWS"
     if alarm.kind in (AlarmKind.DRIFT, AlarmKind.LABELS) or alarm.cause == AlarmCause.TEXTS_CHANGED:
-        return f"evermodel watch {name} --labels FILE"
+        return f"evermodel evaluate {name} NEW_ROWS" if task == "text" else f"evermodel watch {name} --labels FILE"
     return f"evermodel show {name} {version}"
 
 
@@ -50,7 +53,10 @@ class AlarmNotice:
 
 def build_notices(status: MonitorStatus) -> tuple[AlarmNotice, ...]:
     """The open alarms of a model in words, each with the command to run next."""
-    return tuple(AlarmNotice(a, describe_alarm(a), next_command(a, status.name, status.version)) for a in status.open)
+    return tuple(
+        AlarmNotice(a, describe_alarm(a), next_command(a, status.name, status.version, status.task))
+        for a in status.open
+    )
 
 
 def describe_seconds(seconds: float) -> str:
