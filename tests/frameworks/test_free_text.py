@@ -12,13 +12,18 @@ import polars as pl
 import pytest
 
 import evermodel
+from evermodel.core.data.table import Table
 from evermodel.core.errors import Ambiguous, BadSetting
+from evermodel.core.records.column_roles import Roles
 from evermodel.plugins.frameworks import language_models as plugin
+from evermodel.registry.lookup import open_store
+from evermodel.registry.row_memory import RowMemory, remember_rows
 from tests.cli.ground import ask
 from tests.frameworks.tiny_language_model import LABELS, make_language_model
 from tests.frameworks.tiny_text_model import FILLERS, WORDS
 
 pytest.importorskip("transformers")
+ROLES = Roles("completion")
 
 
 def make_rows(n: int, seed: int, domains: tuple[str, ...] = ("pay", "cook", "fly")) -> pl.DataFrame:
@@ -218,3 +223,22 @@ def test_people_vote_on_two_versions(registry: Path, tmp_path: Path) -> None:
     answer = ask(words, registry)
     assert answer.code == 11, answer.out + answer.err
     assert "People prefer the champion's answers beyond doubt: 24 votes for the champion, 5 for" in answer.out
+
+
+def test_what_is_cut_and_what_the_rows_do_not_tell_is_said(registry: Path, tmp_path: Path) -> None:
+    long = {"prompt": "pay " * 200, "completion": "pay " * 40, "domain": "pay"}
+    pl.concat([make_rows(5, 14), pl.DataFrame([long])]).write_ndjson(tmp_path / "rows.jsonl")
+    for words in (["evaluate", "m"], ["predict", "m"]):
+        to = ["--to", str(tmp_path / "out.jsonl")] if words[0] == "predict" else []
+        answer = ask([*words, str(tmp_path / "rows.jsonl"), *to], registry)
+        assert answer.code == 0 and "1 of 6 prompts are longer than the model can read" in answer.out, answer.out
+    assert "1 of 6 reference answers are longer" in ask(["evaluate", "m", str(tmp_path / "rows.jsonl")], registry).out
+    shown = ask(["show", "m", "v1"], registry).out
+    assert "the usual form; the rows do not tell" in shown or "shown by the reference rows" in shown
+
+
+def test_many_different_answers_are_thinned_like_other_rows(tmp_path: Path) -> None:
+    rows = Table(make_rows(400, 15).with_columns(completion=pl.format("{} {}", "completion", pl.int_range(pl.len()))), ROLES)
+    store = open_store(tmp_path)
+    memory = remember_rows(store, RowMemory(), rows, np.zeros(len(rows), dtype=bool), "rows", most=100)
+    assert memory.blocks[0].n_rows == 100  # each answer is not a class of its own, of which all rows would stay

@@ -54,6 +54,11 @@ def evaluate(
         rows = Table(batch, model.contract.roles)
         y.append(model.target(rows))
         p.append(model.answer_rows(rows).astype(np.float32))
+    notes = cleaned.notes
+    if model.contract.task == "text":
+        from evermodel.registry.adoption.free_text import describe_cut
+
+        notes = (*notes, *describe_cut(model, cleaned.collect().frame))
     scores = compute_metrics(np.concatenate(y), np.concatenate(p).astype(np.float64), model.contract.task)
     seconds = time.monotonic() - began
-    return EvaluateResult(name, card.version, cleaned.rows, scores, cleaned.summary(), cleaned.notes, seconds)
+    return EvaluateResult(name, card.version, cleaned.rows, scores, cleaned.summary(), notes, seconds)

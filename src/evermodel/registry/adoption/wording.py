@@ -36,7 +36,9 @@ def describe_inference(inference: Inference) -> str:
     elif inference.subject is Subject.TARGET:
         choice = f"the model was trained on {choice} of it"
     basis = _BASES[inference.basis]
-    if inference.basis is Basis.USUAL and inference.subject is not Subject.CLASSES:
+    if inference.basis is Basis.USUAL and inference.subject is Subject.INPUT:
+        basis = "the usual form; the rows do not tell"
+    elif inference.basis is Basis.USUAL and inference.subject is not Subject.CLASSES:
         basis = "which the rows confirm"
     line = f"{choice} ({basis}"
     if inference.skill is not None:
@@ -131,7 +133,8 @@ def describe_notes(model: Model, card: VersionCard) -> tuple[str, ...]:
     notes = [*model.contract.notes[:MOST_COLUMNS]]
     record = card.adoption or AdoptionRecord()
     if card.reference_is_stand_in:
-        notes.append("no training rows were given: the oldest new rows stand in; the exact scaler cannot be known")
+        scaler = "" if model.contract.task == "text" else "; the exact scaler cannot be known"
+        notes.append(f"no training rows were given: the oldest new rows stand in{scaler}")
     if record.learned_scaling:
         share = f"{100 * record.learned_scaling:.0f} %"
         notes.append(f"a scale and a shift a column, learned before the network, saved {share} of the held-out loss")
