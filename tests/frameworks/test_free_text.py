@@ -238,7 +238,8 @@ def test_what_is_cut_and_what_the_rows_do_not_tell_is_said(registry: Path, tmp_p
 
 
 def test_many_different_answers_are_thinned_like_other_rows(tmp_path: Path) -> None:
-    rows = Table(make_rows(400, 15).with_columns(completion=pl.format("{} {}", "completion", pl.int_range(pl.len()))), ROLES)
+    different = pl.format("{} {}", "completion", pl.int_range(pl.len()))
+    rows = Table(make_rows(400, 15).with_columns(completion=different), ROLES)
     store = open_store(tmp_path)
     memory = remember_rows(store, RowMemory(), rows, np.zeros(len(rows), dtype=bool), "rows", most=100)
     assert memory.blocks[0].n_rows == 100  # each answer is not a class of its own, of which all rows would stay
