@@ -73,7 +73,7 @@ def test_a_table_of_pictures_is_adopted_and_a_folder_updates_it(resnet: Path, tm
     new = write_class_folders(make_pictures(SIGNS, 150, 2, light=0.6), tmp_path / "new")
     adopted = ask(["adopt", str(resnet), "--data", str(rows), "--target", "label", "--name", "signs"], registry)
     assert adopted.code == 0, adopted.err
-    assert "columns  image\n" in adopted.out
+    assert "columns  image\n" in adopted.out and "taken to stand alone" in adopted.out
     for told in (["--with", "head", "--set", "epochs=1"], []):
         updated = ask(["update", "signs", str(new), *told, "--dry-run"], registry)
         assert updated.code in (0, 10, 11), updated.out + updated.err
@@ -92,7 +92,23 @@ def test_bytes_are_taken_where_structs_hold_them_and_paths_else(tmp_path: Path) 
     from evermodel.core.data.scan import collect, scan
 
     assert collect(scan(tmp_path / "rows.parquet"))["image"].to_list() == frame["picture"].to_list()
-    assert collect(scan(rows))["image"].to_list()[1:] == frame["picture"].to_list()[1:]
+    live = rows.with_columns(pl.col("image").struct.with_fields(path=pl.lit(str(tmp_path / "a.png"))))
+    assert collect(scan(live))["image"].to_list() == frame["picture"].to_list()
+
+
+def test_a_dataset_of_pictures_by_their_paths_is_adopted(resnet: Path, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    folder = write_class_folders(make_pictures(SIGNS, 60, 1), tmp_path / "pictures")
+    files = sorted(folder.glob("*/*.png"))
+    rows = datasets.Dataset.from_dict({"image": list(map(str, files)), "label": [file.parent.name for file in files]})
+    rows = rows.cast_column("image", datasets.Image())
+    rows = rows.cast_column("label", datasets.ClassLabel(names=list(SIGNS))).shuffle(seed=0)
+    rows.to_parquet(tmp_path / "rows.parquet")
+    registry = evermodel.open(str(tmp_path / "registry"))
+    for name, data in (("live", rows), ("file", tmp_path / "rows.parquet")):
+        model = registry.adopt(resnet, data=data, target="label", name=name)
+        right = model.predict(data)["prediction"].to_list() == rows["label"]
+        assert right, name
 
 
 def test_groups_that_are_named_stay_on_one_side(folder: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def with_pictures(frame: pl.LazyFrame, folder: Path) -> pl.LazyFrame:
 
 def unpack_pictures(frame: pl.LazyFrame, folder: Path | None = None) -> pl.LazyFrame:
     """``frame`` with the bytes of each struct of ``bytes`` and ``path``; where there are none, those of the file at the
-    path below ``folder``.
+    path below ``folder``; of a live frame (no folder), which is the user's own, at the path as it stands.
     """
     packed = [name for name, dtype in frame.collect_schema().items() if _packs_picture(dtype)]
     if not packed:
@@ -37,8 +37,6 @@ def unpack_pictures(frame: pl.LazyFrame, folder: Path | None = None) -> pl.LazyF
 
     def unpack(name: str) -> pl.Expr:
         kept, path = (pl.col(name).struct.field(part) for part in ("bytes", "path"))
-        if folder is None:
-            return kept.alias(name)
         read = picture_bytes(pl.when(kept.is_null()).then(path.cast(pl.String)), folder)
         return kept.fill_null(read).alias(name)
 
@@ -57,9 +55,12 @@ def is_picture_path(value: str | None, folder: Path) -> bool:
         return False
 
 
-def picture_bytes(paths: pl.Expr, folder: Path) -> pl.Expr:
-    """Paths relative to ``folder`` as the bytes of those files. Raises BadData for one that leads out of it."""
-    inside = folder.resolve()
+def picture_bytes(paths: pl.Expr, folder: Path | None) -> pl.Expr:
+    """Paths relative to ``folder`` as the bytes of those files. Raises BadData for one that leads out of it.
+
+    Without a folder any path is read.
+    """
+    inside = None if folder is None else folder.resolve()
 
     def read(column: pl.Series) -> pl.Series:
         return pl.Series(column.name, [_bytes(v, inside) for v in column], dtype=pl.Binary)
@@ -67,17 +68,18 @@ def picture_bytes(paths: pl.Expr, folder: Path) -> pl.Expr:
     return paths.map_batches(read, return_dtype=pl.Binary, is_elementwise=True)
 
 
-def _bytes(value: str | None, folder: Path) -> bytes | None:
+def _bytes(value: str | None, folder: Path | None) -> bytes | None:
     if value is None:
         return None
     try:
-        at = (folder / value).resolve()
-        if not at.is_relative_to(folder):
+        at = ((folder or Path()) / value).resolve()
+        if folder is not None and not at.is_relative_to(folder):
             raise BadData(
                 f"The picture {value!r} lies outside the folder {folder}.", "Put pictures beside their table."
             )
         if not at.is_file() or at.stat().st_size > LARGEST:
-            raise BadData(f"There is no picture {value!r} in {folder}, or it is larger than {LARGEST >> 20} MiB.")
+            below = folder or Path().resolve()
+            raise BadData(f"There is no picture {value!r} in {below}, or it is larger than {LARGEST >> 20} MiB.")
         return at.read_bytes()
     except (OSError, ValueError, RuntimeError) as error:
         raise BadData(f"The picture {value!r} cannot be read ({error}).") from None

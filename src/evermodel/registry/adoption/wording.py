@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from evermodel.core.data.contract import Contract
 from evermodel.core.data.source import BURST
 from evermodel.core.data.table import Table
 from evermodel.core.model.model import Model
@@ -130,7 +131,7 @@ def _describe_output(output: NamedOutput) -> str:
 
 def describe_notes(model: Model, card: VersionCard) -> tuple[str, ...]:
     """Sentences on what a user should know of this adoption."""
-    notes = [*model.contract.notes[:MOST_COLUMNS]]
+    notes = [*model.contract.notes[:MOST_COLUMNS], *_describe_single_pictures(model.contract)]
     record = card.adoption or AdoptionRecord()
     if card.reference_is_stand_in:
         scaler = "" if model.contract.task == "text" else "; the exact scaler cannot be known"
@@ -164,4 +165,14 @@ def describe_bursts(table: Table) -> tuple[str, ...]:
     return (
         f"{drawn}; {joined.sum():,} of them make {len(joined):,} bursts (names of one track, or near-duplicates), "
         "and each burst stays on one side",
+    )
+
+
+def _describe_single_pictures(contract: Contract) -> tuple[str, ...]:
+    """That pictures of a table are taken to stand alone, where nothing says which of them belong together."""
+    if contract.roles.entity is not None or not any(column.kind == "image" for column in contract.columns):
+        return ()
+    return (
+        "each picture of the table is taken to stand alone: where frames belong together, such as those of a track or "
+        "a patient, name their column as the entity",
     )
