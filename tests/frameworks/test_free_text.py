@@ -243,3 +243,20 @@ def test_many_different_answers_are_thinned_like_other_rows(tmp_path: Path) -> N
     store = open_store(tmp_path)
     memory = remember_rows(store, RowMemory(), rows, np.zeros(len(rows), dtype=bool), "rows", most=100)
     assert memory.blocks[0].n_rows == 100  # each answer is not a class of its own, of which all rows would stay
+
+
+def test_it_is_maintained_without_a_person(registry: Path, tmp_path: Path) -> None:
+    from tests.maintenance.conftest import Place
+
+    place = Place(Path(shutil.copytree(registry, tmp_path / "r")), tmp_path / "incoming")
+    place.inbox.mkdir()
+    make_rows(60, 20).write_csv(place.inbox / "0.csv")
+    place.police(min_rows=50, every="1 day", promote="auto", max_latency=100.0)
+    told = []
+    for number in range(1, 5):
+        make_rows(120, 20 + number).write_csv(place.inbox / f"{number}.csv")
+        told.append(str(place.maintain(days=2)))
+    whole = "\n".join(told)
+    assert "scores token_f1" in whole and "promote" in whole, whole
+    assert all(job.state == "done" for job in place.store.list_jobs("m") if job.state != "due"), whole
+    assert "not updated" not in whole and "went back" not in whole, whole

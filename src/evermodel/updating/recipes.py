@@ -116,7 +116,8 @@ def choose_recipe(
     if strategy not in CHOSEN:
         return Recipe(strategy, read_settings(STRATEGIES.load(strategy), settings))
     leaves = isinstance(update_input.champion.framework, LeafRefittable)
-    if strategy == UpdateMode.INCREMENTAL and not _has_new_classes(update_input):
+    is_text = update_input.champion.contract.task == "text"  # has no output of its own that could follow new rows alone
+    if strategy == UpdateMode.INCREMENTAL and not is_text and not _has_new_classes(update_input):
         return INCREMENTAL_BOOSTER if leaves else INCREMENTAL
     if strategy != "auto" and leaves:
         return SINGLE_FIT_BOOSTER

@@ -78,7 +78,9 @@ def _compared(context: JobContext, on: Probation) -> tuple[JobContext, Probation
         try:
             rows, again = (drop_copies(_fitted(m, frame), known)[0] for m in (was, now))
             suspect = find_suspicions(was, rows, np.arange(len(rows)) >= 0.7 * len(rows), known)
-            y, p, q = was.target(rows), was.predict(rows.frame), now.predict(again.frame)
+            y, p, q = was.target(rows), was.answer_rows(rows), now.answer_rows(again)
+            if was.contract.task == "text":  # its loss in [0, 1]: how far a token of the reference is from certain
+                y, p, q = np.zeros(len(y)), *(1.0 - np.exp(-nats[:, 0] / np.maximum(y, 1.0)) for nats in (p, q))
             d = _losses(y, q, scale) - _losses(y, p, scale)
             wrong = _wrong(now, y, q) - _wrong(was, y, p)
         except AskedWrongly:  # rows that do not fit were told of at intake

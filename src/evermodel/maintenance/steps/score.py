@@ -32,8 +32,8 @@ def score(context: JobContext) -> JobContext:
     try:
         differences = compare_with_contract(model.contract, frame)
         rows = clean(differences.migrate(frame), model.contract, labelled=True).collect()
-        y, p = model.target(rows), model.predict(rows.frame)
-        known = np.isfinite(y.astype(np.float64)) & (y < p.shape[1] if p.ndim == 2 else True)
+        y, p = model.target(rows), model.answer_rows(rows)
+        known = np.isfinite(y.astype(np.float64)) & (y < p.shape[1] if model.contract.classes else True)
         value = float(METRICS.load(metric)(y[known], p[known]))
     except AskedWrongly:
         return context
