@@ -32,7 +32,8 @@ def score(context: JobContext) -> JobContext:
     try:
         differences = compare_with_contract(model.contract, frame)
         rows = clean(differences.migrate(frame), model.contract, labelled=True).collect()
-        y, p = model.target(rows), model.answer_rows(rows)
+        is_text = model.contract.task == "text"
+        y, p = model.target(rows), model.answer_rows(rows) if is_text else model.predict(rows.frame)
         known = np.isfinite(y.astype(np.float64)) & (y < p.shape[1] if model.contract.classes else True)
         value = float(METRICS.load(metric)(y[known], p[known]))
     except AskedWrongly:
