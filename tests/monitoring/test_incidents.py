@@ -51,6 +51,16 @@ def test_what_changed_together_is_one_alarm_and_closes_when_all_of_it_is_over():
     assert [a.closed for a in closed if a.subject == "a"] == ["9000"]
 
 
+@pytest.mark.parametrize(("strong", "since"), [(1e9, "3000"), (1e3, "1000")])
+def test_quality_began_where_its_strongest_evidence_says(strong, since):
+    watched = ws.VersionMonitor("v1")
+    alarms, _ = add_alarm((), alarm("quality", "recall of rare", since="1000"), "quality:recall of rare", watched)
+    whole = alarm("quality", "accuracy", since="3000", evidence=strong)
+    alarms, own = add_alarm(alarms, whole, "quality:accuracy", watched)
+    assert not own
+    assert (alarms[0].since, alarms[0].evidence) == (since, max(1e6, strong))
+
+
 def test_columns_that_move_together_are_found_categories_too():
     rng = np.random.default_rng(0)
     a = rng.standard_normal(500)
