@@ -104,10 +104,10 @@ def test_an_optimizer_without_names_goes_on(optimizer: Any, tmp_path: Path) -> N
     model.save(tmp_path / "m.h5")
     memory = [np.asarray(v) for v in model.optimizer.variables][2:]
     n_weights = len(model.trainable_variables)
-    kinds = len(memory) // n_weights
-    by_kind = [memory[i::kinds] for i in range(kinds)] if model.optimizer.name == "adam" else [memory]
+    kinds, is_adam = len(memory) // n_weights, isinstance(model.optimizer, keras.optimizers.Adam)
+    by_kind = [memory[i::kinds] for i in range(kinds)] if is_adam else [memory]
     nameless = [array for arrays in by_kind for array in arrays]
-    nameless += [np.zeros(1, "float32")] * (n_weights if model.optimizer.name == "adam" else 0)
+    nameless += [np.zeros(1, "float32")] * (n_weights if is_adam else 0)
     names = ["Opt/iterations:0", *(f"training/Opt/Variable{f'_{i}' if i else ''}:0" for i in range(len(nameless)))]
     with h5py.File(tmp_path / "m.h5", "r+") as file:
         del file["optimizer_weights"]

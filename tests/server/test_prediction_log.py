@@ -84,7 +84,7 @@ def test_labels_by_prediction_id_make_rows_to_update_with(registry, answered):
     evermodel.label("m", labels[1000:], registry=registry)
     update = evermodel.update("m", result.log, registry=registry, strategy="refit")
     assert update.decision == "promote"
-    with pytest.raises(evermodel.errors.AskedWrongly, match="All 1500 rows were known before"):
+    with pytest.raises(evermodel.errors.AskedWrongly, match="All 1,500 rows were known before"):
         evermodel.update("m", frame.drop("id"), registry=registry)  # the log held the very rows, to the bit
 
 

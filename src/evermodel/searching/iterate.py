@@ -32,6 +32,7 @@ from evermodel.searching.fuse import FuseRequest, fuse_versions
 from evermodel.searching.prune.prune import PruneRequest, prune_model
 from evermodel.searching.resumable_job import ResumableWork
 from evermodel.searching.tune.tune import TuneRequest, TuneResult, tune_model
+from evermodel.updating.remembered_rows import KNOWN, UNSEEN
 
 Work = Callable[[Any], UpdateResult]  # rows -> the result of one step
 logger = logging.getLogger(__name__)
@@ -205,6 +206,8 @@ def _take_step(store: Store, name: str, strategy: str, work: Work, rows: Any) ->
     note = "" if record is None else _decisive_reason(record.verdict)
     if isinstance(result, TuneResult) and result.unbeaten:
         note = f"same hyperparameters, newer rows; {note}"
+    if record is not None and record.data is not None and record.data.source in (KNOWN, UNSEEN):
+        note = " ".join((*record.data_remarks, note))
     scores = score.champion, score.challenger
     return Step(strategy, result.decision, result.challenger, result.metric, *scores, note, result.seconds)
 
