@@ -54,7 +54,7 @@ class Outline(html.parser.HTMLParser):
             self.text.append(data)
 
 
-def page(registry, tmp_path, version=None):
+def page(registry, tmp_path, version="newest"):
     done = report("m", version, to=tmp_path / "r.html", registry=registry)
     return done, (tmp_path / "r.html").read_text()
 
@@ -133,6 +133,9 @@ def test_a_version_can_be_named_and_one_that_is_not_there_is_said(make, tmp_path
     registry = make()
     assert report("m", "v1", to=tmp_path / "r.html", registry=registry).version == "v1"
     assert report("m", "champion", to=tmp_path / "r.html", registry=registry).version == "v2"
+    rejected = make(decision="reject")
+    assert report("m", to=tmp_path / "r.html", registry=rejected).version == "v1", "the one in service"
+    assert report("m", "newest", to=tmp_path / "r.html", registry=rejected).version == "v2"
     with pytest.raises(NotFound, match="v9"):
         report("m", "v9", to=tmp_path / "r.html", registry=registry)
     with pytest.raises(AskedWrongly, match="name a file"):

@@ -130,7 +130,7 @@ def test_a_champion_of_few_rows_that_is_not_shown_to_be_worse_stays_beside_the_n
     ensemble = {"ensemble": True, "policy": "refresh", "registry": network}
     done = [evermodel.update("n", scaled(200, 3 + t, 0.0), **ensemble) for t in range(2)]
     assert all(d.decision == "promote" and "gives half of each answer" in d.reasons[-1] for d in done)
-    told = evermodel.report("n", to=tmp_path / "report.html", registry=network).to
+    told = evermodel.report("n", "newest", to=tmp_path / "report.html", registry=network).to
     assert "by AUC 60 judged rows do not show it to be worse" in Path(told).read_text()
     store = open_store(network)
     served = [load_version(store, store.read_card("n", d.in_service)) for d in done]

@@ -181,7 +181,7 @@ class ObservedModel(ModelHandle):
         """Write one self-contained HTML page about a version: verdict, scores, explanation, what changed in the data.
 
         Args:
-            version: "v3", or "champion"; by default the newest.
+            version: "v3", or "newest", the one stored last; by default the one in service.
             to: the HTML file to write.
             explanation: say what it does differently from the version it was made from; this loads both models.
 

@@ -107,8 +107,11 @@ def history(name: str, since: str | None, registry: str | None, as_json: bool) -
 def report(name: str, version: str | None, registry: str | None, as_json: bool, **options: Any) -> None:
     """Write one self-contained HTML page about a version: verdict, scores, curves, explanation, changes in the data.
 
+    Without VERSION it is about the one in service; "newest" is the one stored last.
+
     \b
     Example:
       evermodel report churn --to report.html
+      evermodel report churn newest
     """
     print_result(evermodel.report(name, version, registry=registry, **options), as_json)

@@ -48,11 +48,11 @@ def report(
     explanation: bool = True,
     registry: str | Path | None = None,
 ) -> ReportResult:
-    """Write one HTML page on a version (the newest unless told otherwise); it needs no network and no other file.
+    """Write one HTML page on a version (the one in service unless told otherwise); it needs no other file, no network.
 
-    ``version`` "champion" is the one in service. ``explanation`` compares it with the version it was made from, on the
-    rows that were kept out of all training; this loads both models. Raises NotFound for an unknown model, version or
-    folder.
+    ``version`` "newest" is the one stored last, whether it serves or not. ``explanation`` compares it with the version
+    it was made from, on the rows that were kept out of all training; this loads both models. Raises NotFound for an
+    unknown model, version or folder.
 
         $ evermodel report churn --to report.html
     """
@@ -90,7 +90,10 @@ def render_page(found: ReportData) -> str:
 def _known(store: Store, name: str, version: str | None) -> ReportData:
     champion = champion_of(store, name)
     cards = store.list_cards(name)
-    card = cards[-1] if version is None else champion if version == "champion" else store.read_card(name, version)
+    if version in (None, "champion"):
+        card = champion
+    else:
+        card = cards[-1] if version == "newest" else store.read_card(name, str(version))
     parent = next((c for c in cards if card.parents and c.version == card.parents[0]), None)
     contract, warning = _contract(store, card)
     return ReportData(card, parent, cards, store.read_events(name), champion.version, contract, warning)
