@@ -44,8 +44,10 @@ def read_new_or_known_rows(store: Store, name: str, data: Any, accept: Collectio
         try:
             return read_update_input(store, name, data, accept=accept, seed=seed)
         except NothingNew as known:
-            said = known.message.partition(";")[0]
-            remark = f"{said}: the deployed recipe, trained without the judged rows, answers for the champion."
+            remark = (
+                f"All {known.n_known:,} rows were known before: the deployed recipe, trained without the judged rows, "
+                "answers for the champion."
+            )
     return dataclasses.replace(read_known_rows(store, name, seed), remarks=(remark,))
 
 
@@ -86,7 +88,7 @@ def read_unseen_rows(
         try:
             return read_update_input(store, name, data, accept=accept, seed=seed, share=share)
         except NothingNew as known:
-            remark = f"{known.message.partition(';')[0]}: half of the rows kept out of all training judge."
+            remark = f"All {known.n_known:,} rows were known before: half of the rows kept out of all training judge."
     card = champion_of(store, name)
     unseen = split_unseen_rows(store, card, load_version(store, card), read_memory(store, name), seed)
     return dataclasses.replace(unseen, remarks=(remark,))

@@ -39,7 +39,13 @@ SIZED_BY_USER = ("adopt", "tune", "prune", "fuse")  # strategies whose model has
 
 
 class NothingNew(NoData):
-    """All rows were known before."""
+    """All ``n_known`` rows were known before."""
+
+    def __init__(self, n_known: int) -> None:
+        super().__init__(
+            f"All {n_known:,} rows were known before; there is nothing new to learn from.", "Give rows that came since."
+        )
+        self.n_known = n_known
 
 
 @dataclass(frozen=True)
@@ -143,9 +149,7 @@ def read_update_input(
         new, quarantined = dataclasses.replace(quarantined, blocks=None).with_rows(new), None
     table, n_known = drop_known_rows(new, retention if replay is None else replay.with_rows(retention))
     if not len(table):
-        raise NothingNew(
-            f"All {n_known:,} rows were known before; there is nothing new to learn from.", "Give rows that came since."
-        )
+        raise NothingNew(n_known)
     _refuse_constant_rows(cleaned)
     table, remarks = drop_copies(table, replay)
     if champion.contract.task == "text":
