@@ -68,7 +68,10 @@ def describe_parity(parity: Parity | None, stored: float, task: str = "") -> str
             "model's answers (give predictions)"
         )
     if parity.different_labels or parity.largest == 1.0:
-        return f"{parity.different_labels:,} of {parity.rows:,} labels differ from the deployed model's"
+        labels = f"{parity.different_labels:,} of {parity.rows:,} labels differ from the deployed model's"
+        if parity.largest == 1.0:  # labels alone were given
+            return labels
+        return f"{labels}, the probabilities by up to {parity.largest:.2g} ({parity.mean:.2g} in the mean)"
     return (
         f"{parity.rows:,} answers of the deployed model reproduced, to within {parity.largest:.1e} "
         f"({parity.mean:.1e} in the mean)"
