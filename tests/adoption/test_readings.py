@@ -182,6 +182,44 @@ def test_answers_of_another_model_are_refused(scaled, three_classes, tmp_path) -
     assert list(registry) == []
 
 
+def test_answers_that_are_only_near_are_not_called_proof(three_classes, tmp_path) -> None:
+    x = numbers(900, 7)
+    words = np.array(["low", "medium", "high"])
+    p = lightgbm.Booster(model_file=str(three_classes)).predict(x)
+    rows = frame(x, words[levels(x, 7)])
+    registry = em.open(tmp_path / "r")
+
+    def answers(noise: float) -> pl.DataFrame:
+        other = p + noise * np.random.default_rng(0).normal(size=p.shape)
+        return pl.DataFrame({f"p_{w}": other[:, i] for i, w in enumerate(words)})
+
+    with pytest.raises(BadModel, match="another version of its framework"):  # trees take no scaler: nothing is guessed
+        registry.adopt(three_classes, data=rows, target="y", predictions=answers(0.004))
+    model = registry.adopt(three_classes, data=rows, target="y", name="halves", predictions=answers(0.0004))
+    assert not model.adoption.parity.same
+    shown = str(em.show("halves", "v1", registry=tmp_path / "r"))
+    assert "near the deployed model's answers and not equal" in shown and "proven" not in shown
+
+
+def test_a_scaler_learnt_from_other_rows_is_told(tmp_path) -> None:
+    keras = pytest.importorskip("keras")
+    x = numbers(4000, 3)
+    y = (x[:, 0] + x[:, 1] + np.random.default_rng(3).normal(size=4000) > 0).astype(int)
+    center, scale = x.mean(axis=0), x.std(axis=0)
+    network = keras.Sequential([keras.Input((len(NAMES),)), keras.layers.Dense(1, "sigmoid")])
+    network.compile(keras.optimizers.Adam(0.05), "binary_crossentropy")
+    network.fit((x - center) / scale, y, epochs=20, batch_size=200, verbose=0)
+    network.save(tmp_path / "m.keras")
+    shifted = 10 + 3 * x[:2500]  # columns that plainly need a scaler
+    deployed = network.predict((shifted - (10 + 3 * center)) / (3 * scale), verbose=0)[:, 0]
+    rows = frame(shifted, y[:2500])
+    model = em.open(tmp_path / "r").adopt(tmp_path / "m.keras", data=rows, target="y", predictions=deployed)
+    parity = model.adoption.parity
+    assert parity.estimated and not parity.same and 0 < parity.mean < 0.01
+    shown = str(em.show("m", "v1", registry=tmp_path / "r"))
+    assert "give the fitted scaler as `transform`" in shown and "nearest to the deployed model's answers" in shown
+
+
 def test_deployed_labels_and_probabilities_prove_the_order_of_classes(three_classes, tmp_path) -> None:
     x = numbers(300, 7)
     words = np.array(["low", "medium", "high"])

@@ -26,6 +26,7 @@ class Basis(Enum):
     GIVEN = "given"  # the user said it
     FILE = "file"  # the model file says it
     PREDICTIONS = "predictions"  # the deployed model's own answers leave no other
+    NEAREST = "nearest"  # the deployed model's own answers are near these, and not the same
     PROVEN = "proven"  # the reference rows show it beyond doubt
     USUAL = "usual"  # the usual reading, which nothing contradicts
 
@@ -50,12 +51,17 @@ class Inference:
 
 @dataclass(frozen=True)
 class Parity:
-    """How near the adopted model's answers are to the deployed model's own, on the reference rows."""
+    """How near the adopted model's answers are to the deployed model's own, on the reference rows.
+
+    ``same``: they are equal but for rounding. ``estimated``: the scaler was learnt from the reference rows.
+    """
 
     rows: int
     largest: float
     mean: float
     different_labels: int = 0
+    same: bool = True
+    estimated: bool = False
 
 
 @dataclass(frozen=True)

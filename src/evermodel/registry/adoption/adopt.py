@@ -40,6 +40,7 @@ from evermodel.registry.adoption.deployed_predictions import (
     is_same,
     measure_parity,
     take_predictions,
+    uses_estimates,
 )
 from evermodel.registry.adoption.free_text import (
     choose_scored_rows,
@@ -317,9 +318,9 @@ def understand_model(
     table = take_columns(table, bare.contract, choice.best.model.contract)
     fed, ordered, classes = order_classes(choice.best.model, table, choice.best, basis, choice.rows)
     parity = None if deployed is None else _prove_parity(choice, table, deployed)
-    inferences = [describe_input(choice, stated, proven=parity is not None)]
+    inferences = [describe_input(choice, stated, parity=parity)]
     if fed.contract.task == "regression":
-        inferences.append(describe_target(choice, stated, proven=parity is not None))
+        inferences.append(describe_target(choice, stated, parity=parity))
     elif classes is not None:
         inferences.append(classes)
     return Understood(fed, ordered, choice, tuple(inferences), parity)
@@ -331,9 +332,9 @@ def _prove_parity(choice: Choice, table: Table, deployed: DeployedPredictions) -
     answers = best.model.predict(table.frame)
     if best.order is not None:
         answers = answers[:, list(best.order.columns)]
-    parity = measure_parity(answers, deployed, best.order)
-    if is_same(parity, deployed) or is_near(parity, deployed):
-        return parity
+    parity, estimated = measure_parity(answers, deployed, best.order), uses_estimates(best.model, table.frame)
+    if is_same(parity, deployed) or is_near(parity, deployed, estimated=estimated):
+        return dataclasses.replace(parity, same=is_same(parity, deployed), estimated=estimated)
     differ = (
         f"{parity.different_labels:,} of {parity.rows:,} labels differ"
         if deployed.labels is not None
@@ -343,7 +344,8 @@ def _prove_parity(choice: Choice, table: Table, deployed: DeployedPredictions) -
         "No reading of the model gives the answers of the deployed one: under the nearest, "
         f"{best.description}, {differ}.",
         "State what you know of it: its scaler as `transform`, its columns in order as `inputs`, the order of its "
-        "outputs as `classes`, `target_transform`; or check that `predictions` belong to these rows.",
+        "outputs as `classes`, `target_transform`; or check that `predictions` belong to these rows. If the service "
+        "loads the file with another version of its framework, save it again with that version and adopt the new file.",
     )
 
 

@@ -18,6 +18,7 @@ from evermodel.core.data.table import Table
 from evermodel.core.data.target_column import class_code, class_text
 from evermodel.core.data.values import number
 from evermodel.core.errors import BadData, NotFound
+from evermodel.core.model.model import Model
 from evermodel.core.records.adoption_record import Parity
 from evermodel.registry.adoption.readings.class_order import ClassOrder
 
@@ -25,6 +26,8 @@ CARRIED = "__deployed_prediction__"  # columns in which predictions travel throu
 NOT_ANSWERS = ("row", "id", "index", "row_id", "key", "uuid")  # columns of a file of predictions that are none
 TOLERANCE = 1e-4  # of the largest answer, or of a probability: more is not the same answer
 EXACT = 1e-9
+NOT_LEARNT = ("none", "given", "divide_255")  # scalings without numbers of the rows
+FEWER_DIGITS = 1e-3  # of a probability or of the answers' spread: what computing in 16 bits changes in the mean
 
 
 @dataclass(frozen=True)
@@ -185,9 +188,24 @@ def is_same(parity: Parity, deployed: DeployedPredictions) -> bool:
     return parity.largest <= max(TOLERANCE * scale, 1.01 * deployed.rounding + EXACT)
 
 
-def is_near(parity: Parity, deployed: DeployedPredictions) -> bool:
-    """Whether they are near enough to be the same reading with a scaler that is not known to the last digit."""
+def uses_estimates(model: Model, frame: pl.DataFrame) -> bool:
+    """Whether numbers with which the model is fed were learnt from the rows: of a scaler, or for missing values."""
+    if model.transform.scaling not in NOT_LEARNT:
+        return True
+    filled = [f.column for f in model.transform.features if f.fill is not None and f.encoding == "value"]
+    known = [name for name in filled if name in frame.columns]
+    return model.transform.scaling != "given" and any(frame[name].null_count() for name in known)
+
+
+def is_near(parity: Parity, deployed: DeployedPredictions, *, estimated: bool) -> bool:
+    """Whether answers that are not the same can still be of the same reading.
+
+    ``estimated``: numbers of the reading, such as those of a scaler, were learnt from the reference rows. Without them
+    only a service that computes in fewer digits explains a difference, and that is small.
+    """
     if deployed.labels is not None:
-        return parity.different_labels <= 0.01 * parity.rows
+        return parity.different_labels <= (0.01 if estimated else 0.002) * parity.rows
     spread = 1.0 if deployed.values is None else float(np.std(deployed.values)) or 1.0
-    return parity.mean <= 0.01 * spread
+    if estimated:
+        return parity.mean <= 0.01 * spread
+    return parity.mean <= FEWER_DIGITS * spread and parity.largest <= 10 * FEWER_DIGITS * spread

@@ -24,6 +24,7 @@ _BASES = {
     Basis.GIVEN: "as you said",
     Basis.FILE: "as the file says",
     Basis.PREDICTIONS: "proven by the deployed model's answers",
+    Basis.NEAREST: "nearest to the deployed model's answers",
     Basis.PROVEN: "shown by the reference rows",
     Basis.USUAL: "the usual order, which nothing contradicts",
 }
@@ -67,11 +68,19 @@ def describe_parity(parity: Parity | None, stored: float, task: str = "") -> str
             f"the stored version answers as the file does, to within {stored:.1e}; not compared with the deployed "
             "model's answers (give predictions)"
         )
-    if parity.different_labels or parity.largest == 1.0:
-        labels = f"{parity.different_labels:,} of {parity.rows:,} labels differ from the deployed model's"
-        if parity.largest == 1.0:  # labels alone were given
-            return labels
-        return f"{labels}, the probabilities by up to {parity.largest:.2g} ({parity.mean:.2g} in the mean)"
+    if parity.different_labels and parity.largest == 1.0:  # labels alone were given
+        return f"{parity.different_labels:,} of {parity.rows:,} labels differ from the deployed model's"
+    if not parity.same:
+        labels = f", {parity.different_labels:,} of {parity.rows:,} labels differ" if parity.different_labels else ""
+        why = (
+            "; the numbers of the scaling are learnt from these rows: give the fitted scaler as `transform`"
+            if parity.estimated
+            else ", as where the service computes in fewer digits"
+        )
+        return (
+            f"near the deployed model's answers and not equal: they differ by {parity.mean:.2g} in the mean and by up "
+            f"to {parity.largest:.2g}{labels}{why}"
+        )
     return (
         f"{parity.rows:,} answers of the deployed model reproduced, to within {parity.largest:.1e} "
         f"({parity.mean:.1e} in the mean)"
