@@ -103,6 +103,9 @@ def test_pruning_and_tuning_use_known_rows_and_say_so(adopted):
     assert any("All 4,000 rows were known before: half of the rows kept out" in reason for reason in pruned.reasons)
     tuned = evermodel.tune("m", rows(4000, 3, angle=0.9), trials=2, registry=adopted)
     assert any("All 4,000 rows were known before: the deployed recipe" in reason for reason in tuned.reasons)
+    for result in (pruned, tuned):  # nothing says that rows known before were new
+        told = "\n".join([*result.lines(), *result.reasons])
+        assert "held-out rows" in told and "new rows" not in told.replace("No new rows came", ""), told
 
 
 def test_where_levels_moved_recalibrating_is_advised(adopted):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from evermodel.core.records.verdict import Comparison, Grade, GradedRows, JudgedRows
 from evermodel.core.stats.metric import METRICS
-from evermodel.judging.verdict_wording import describe_amount
+from evermodel.judging.verdict_wording import ROWS, describe_amount
 
 GRADES = {  # never "better" or "worse" without "beyond doubt"
     Grade.BETTER: "better beyond doubt",
@@ -16,7 +16,6 @@ GRADES = {  # never "better" or "worse" without "beyond doubt"
     Grade.WORSE: "worse beyond doubt",
     None: "not comparable",
 }
-WHERE = {"new": "new rows", "past": "rows known before"}
 
 
 def describe_evidence(evidence: Sequence[GradedRows], stopped_by: Sequence[str] = ()) -> str:
@@ -25,7 +24,7 @@ def describe_evidence(evidence: Sequence[GradedRows], stopped_by: Sequence[str] 
     ``stopped_by``: the gates that stop the challenger; named where the primary metric alone would
     have let it pass.
     """
-    graded = next((one for one in evidence if one.rows is JudgedRows.NEW), None)
+    graded = next((one for one in evidence if one.rows is not JudgedRows.PAST), None)
     if graded is None:
         return ""
     text = f"{GRADES[graded.grade]}{_figures(graded)}"
@@ -58,7 +57,7 @@ def _margin(graded: GradedRows) -> str:
 def _figures(graded: GradedRows) -> str:
     c: Comparison = graded.comparison
     label = METRICS.load_module(c.metric).LABEL
-    on = f"on {c.n:,} {WHERE[graded.rows]}"
+    on = f"on {c.n:,} {ROWS[graded.rows]}"
     if math.isnan(c.difference):
         return f" by {label}, which is undefined {on}"
     return f" by {label}, {c.champion:.4f} -> {c.challenger:.4f} {on}"

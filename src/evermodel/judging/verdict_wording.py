@@ -9,7 +9,7 @@ from collections.abc import Callable
 from evermodel.core.records.verdict import Comparison, CostChange, JudgedRows, Method, Reason, ReasonCode
 from evermodel.core.stats.metric import METRICS
 
-ROWS = {JudgedRows.NEW: "new rows", JudgedRows.PAST: "rows known before"}
+ROWS = {JudgedRows.NEW: "new rows", JudgedRows.PAST: "rows known before", JudgedRows.HELD_OUT: "held-out rows"}
 _PLACEHOLDER = re.compile(r"\{(\w+)(?::([+,]?(?:\.\d{1,2})?[defg%]?))?\}")
 
 
@@ -297,8 +297,9 @@ _TEXTS: dict[str, Callable[[Reason], str]] = {
     ReasonCode.SKILL_UNDEFINED: lambda _: "The trivial baseline makes no error on these rows, so skill is undefined.",
     ReasonCode.SKILL_KEPT: lambda r: f"{_skill(r)}.",
     ReasonCode.BELOW_BASELINE: lambda r: (
-        "On the new rows even the challenger does worse than always giving the answer that was usual before: its error "
-        f"is {_times_baseline(r):.2f} times as large. Do not rely on its answers for such rows."
+        f"On the {ROWS[JudgedRows(r.rows)]} even the challenger does worse than always giving the answer that "
+        f"was usual before: its error is {_times_baseline(r):.2f} times as large. Do not rely on its answers for such "
+        "rows."
     ),
     ReasonCode.SKILL_LOST: lambda r: f"{_skill(r)}. Look at the data (labels, units, joins) before updating.",
     ReasonCode.CALIBRATION_KEPT: lambda r: _sentence(_on_rows(r)),

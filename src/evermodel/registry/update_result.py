@@ -12,7 +12,7 @@ from evermodel.core.records.data_summary import DataSummary
 from evermodel.core.records.search_record import ServingCost
 from evermodel.core.records.update_decision import UpdateDecision
 from evermodel.core.records.update_record import Candidate, DropInBreak, RefitCheck, Score
-from evermodel.core.records.verdict import Comparison, Decision, GradedRows, JudgePolicy
+from evermodel.core.records.verdict import Comparison, Decision, GradedRows, JudgedRows, JudgePolicy
 from evermodel.core.stats.metric import METRICS
 from evermodel.judging.verdict_headline import describe_evidence
 from evermodel.registry.drop_in_wording import describe_breaks, describe_serving_cost
@@ -34,7 +34,8 @@ DECISION_WORDS: Mapping[str, str] = {
 class ScoreTable(Mapping[str, Mapping[str, Score]]):
     """Scores of champion and challenger: ``scores["new"]["auc"]`` is one Score, ``to_frame()`` gives all as a frame.
 
-    The first key says on which rows: "new" (the newest, seen by neither model) or "past" (rows known before).
+    The first key says on which rows: "new" (those that judge: the newest, or where none came held-out ones; seen by
+    neither model) or "past" (rows known before).
     """
 
     def __init__(self, scores: Mapping[str, Mapping[str, Score]]) -> None:
@@ -121,7 +122,7 @@ class UpdateResult(Result):
         cost = describe_serving_cost(self.serving_cost)
         return [
             self.headline,
-            *score_lines(self.scores, self.metric),
+            *score_lines(self.scores, self.metric, held_out=any(g.rows is JudgedRows.HELD_OUT for g in self.graded)),
             *([f"  cost     {cost}"] if cost else []),
             *reasons,
             *rejudged,
@@ -213,14 +214,18 @@ ROWS = {
     "past": "rows known before, kept out of training",
     "in_sample": "rows that the champion was trained on: shown, not judged by",
 }
+HELD_OUT = "held-out rows: known before, and neither model here was trained on them"
 
 
-def score_lines(scores: Mapping[str, Mapping[str, Score]], metric: str) -> list[str]:
-    """A table of the metric that people look at and of those they ask for next; the rest is in JSON and report."""
+def score_lines(scores: Mapping[str, Mapping[str, Score]], metric: str, *, held_out: bool = False) -> list[str]:
+    """A table of the metric that people look at and of those they ask for next; the rest is in JSON and report.
+
+    ``held_out``: the rows that judged were not new, but held out of the training of both models.
+    """
     first = dict.fromkeys((metric, "accuracy", "log_loss", "mae", "exact_match", "token_loss", "perplexity"))
     table: list[tuple[str, ...]] = [("metric", "champion", "challenger", "difference", "95 % interval", "rows")]
     for rows, by in scores.items():
-        table.append((ROWS.get(rows, rows),))
+        table.append((HELD_OUT if held_out and rows == "new" else ROWS.get(rows, rows),))
         table.extend(_score_cells(m, by[m]) for m in first if m in by)
     widths = [max(len(cells[i]) for cells in table if len(cells) > 1) for i in range(len(table[0]))]
     return [

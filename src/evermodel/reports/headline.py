@@ -67,7 +67,7 @@ def headline(card: VersionCard) -> str:
         difference = beside(score.difference, score.champion)
         line = (
             f"{label_of(metric)} {format_number(score.champion)} → {format_number(score.challenger)} ({difference}) "
-            f"on {count(score.n)} new rows"
+            f"on {count(score.n)} {'held-out' if card.update.verdict.is_of_held_out_rows else 'new'} rows"
         )
         return "; ".join((line, *_describe_cost(card.update.cost)))
     value = card.known_scores.get(metric)

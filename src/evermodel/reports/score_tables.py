@@ -30,6 +30,7 @@ WHERE = {
     "past": ("On rows known before", "Kept out of all training: what the model could do, it should still do."),
     "in_sample": ("On rows that the champion was trained on", "Shown, not judged by: it learnt them by heart."),
 }
+HELD_OUT = ("On held-out rows", "Known before; neither model here was trained on them. The verdict comes from here.")
 
 
 logger = logging.getLogger(__name__)
@@ -99,7 +100,8 @@ def score_tables(card: VersionCard) -> tuple[ScoreTable, ...]:
             score_row(m, label_of(m), s, decides=where == "new" and m == primary, margin=_margin(card, m, s))
             for m, s in by.items()
         )
-        tables.append(ScoreTable(*WHERE[where], rows))
+        held_out = where == "new" and card.update is not None and card.update.verdict.is_of_held_out_rows
+        tables.append(ScoreTable(*(HELD_OUT if held_out else WHERE[where]), rows))
     return tuple(tables)
 
 

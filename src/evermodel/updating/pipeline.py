@@ -49,6 +49,8 @@ def judge_proposal(store: Store, proposal: Proposal) -> JudgedProposal:
     if proposal.confirming is not None:
         scores = select_input_rows(scores, proposal.confirming)
     verdict = terms.judge(scores, n_judged=update_input.n_judged_before)
+    if update_input.cleaned is None:  # no new rows came
+        verdict = verdict.of_held_out_rows()
     return JudgedProposal(proposal, scores, apply_suspicions(verdict, update_input.suspicions))
 
 

@@ -6,7 +6,7 @@ Nothing here is a sentence: ``judging/verdict_wording.py`` puts a reason into wo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -56,10 +56,11 @@ class JudgePolicy(StrEnum):
 
 
 class JudgedRows(StrEnum):
-    """Which rows a reason speaks of: the new ones, or those known before."""
+    """Which rows a reason speaks of: the new ones, those known before, or, where no new ones came, rows held out."""
 
     NEW = "new"
     PAST = "past"
+    HELD_OUT = "held_out"  # judge as new ones do: neither of the two models was trained on them
 
 
 class ReasonCode(StrEnum):
@@ -309,3 +310,16 @@ class Verdict:
     policy: JudgePolicy | None = None
     graded: tuple[GradedRows, ...] = ()
     stopped_by: tuple[str, ...] = ()  # the gates to which it is due that this is no promotion
+
+    def of_held_out_rows(self) -> Verdict:
+        """The same verdict, where the rows that judged were not new but known before and held out of training."""
+        graded = tuple(replace(g, rows=_HELD_OUT.get(g.rows, g.rows)) for g in self.graded)
+        reasons = tuple(replace(r, rows=_HELD_OUT.get(r.rows, r.rows)) for r in self.reasons)
+        return replace(self, graded=graded, reasons=reasons)
+
+    @property
+    def is_of_held_out_rows(self) -> bool:
+        return any(one.rows is JudgedRows.HELD_OUT for one in self.graded)
+
+
+_HELD_OUT = {JudgedRows.NEW: JudgedRows.HELD_OUT}
