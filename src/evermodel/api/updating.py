@@ -126,6 +126,7 @@ class UpdatableModel(ModelHandle):
         policy: Policy | None = None,
         gates: Gates | None = None,
         votes: Any = None,
+        lm_task: str | Path | None = None,
     ) -> JudgeResult:
         """Compare a version with the champion on labelled rows. Nothing is promoted and nothing is remembered.
 
@@ -138,6 +139,8 @@ class UpdatableModel(ModelHandle):
             policy: what the judge asks: "better" (default), "no_worse", "refresh" or "cheaper".
             gates: further questions by name with their settings.
             votes: rows of people's votes, each with a prompt and the winner (a version, or "tie").
+            lm_task: a multiple-choice task of lm-evaluation-harness (its YAML file), whose questions judge a language
+                model; ``data`` are then its rows, where it names none beside itself.
 
         Returns:
             The decision that an update would have taken, the scores of both with intervals, and the reasons.
@@ -162,6 +165,7 @@ class UpdatableModel(ModelHandle):
             policy=policy,
             gates=gates,
             votes=votes,
+            lm_task=lm_task,
             registry=self.location,
         )
 

@@ -86,6 +86,11 @@ def update(name: str, data: str, registry: str | None, as_json: bool, **options:
 @policy_option("better")
 @gate_option
 @click.option("--votes", metavar="FILE", help="Votes of people: rows of a prompt and the winner (a version, or tie).")
+@click.option(
+    "--lm-task",
+    metavar="FILE",
+    help="A multiple-choice task of lm-evaluation-harness (YAML) judges language models; DATA are its rows.",
+)
 @dialect_options
 @add_shared_options
 def judge(name: str, version: str, data: str | None, registry: str | None, as_json: bool, **options: Any) -> None:

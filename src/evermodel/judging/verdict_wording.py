@@ -9,7 +9,12 @@ from collections.abc import Callable
 from evermodel.core.records.verdict import Comparison, CostChange, JudgedRows, Method, Reason, ReasonCode
 from evermodel.core.stats.metric import METRICS
 
-ROWS = {JudgedRows.NEW: "new rows", JudgedRows.PAST: "rows known before", JudgedRows.HELD_OUT: "held-out rows"}
+ROWS = {
+    JudgedRows.NEW: "new rows",
+    JudgedRows.PAST: "rows known before",
+    JudgedRows.HELD_OUT: "held-out rows",
+    JudgedRows.TASK: "questions of the task",
+}
 _PLACEHOLDER = re.compile(r"\{(\w+)(?::([+,]?(?:\.\d{1,2})?[defg%]?))?\}")
 
 

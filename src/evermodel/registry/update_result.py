@@ -12,7 +12,7 @@ from evermodel.core.records.data_summary import DataSummary
 from evermodel.core.records.search_record import ServingCost
 from evermodel.core.records.update_decision import UpdateDecision
 from evermodel.core.records.update_record import Candidate, DropInBreak, RefitCheck, Score
-from evermodel.core.records.verdict import Comparison, Decision, GradedRows, JudgedRows, JudgePolicy
+from evermodel.core.records.verdict import Comparison, Decision, GradedRows, JudgedRows, JudgePolicy, name_judged_rows
 from evermodel.core.stats.metric import METRICS
 from evermodel.judging.verdict_headline import describe_evidence
 from evermodel.registry.drop_in_wording import describe_breaks, describe_serving_cost
@@ -122,7 +122,7 @@ class UpdateResult(Result):
         cost = describe_serving_cost(self.serving_cost)
         return [
             self.headline,
-            *score_lines(self.scores, self.metric, held_out=any(g.rows is JudgedRows.HELD_OUT for g in self.graded)),
+            *score_lines(self.scores, self.metric, judged=name_judged_rows(self.graded)),
             *([f"  cost     {cost}"] if cost else []),
             *reasons,
             *rejudged,
@@ -210,22 +210,28 @@ def _describe_past(past: Comparison) -> str:
 
 
 ROWS = {
-    "new": "new rows, seen by neither model",
     "past": "rows known before, kept out of training",
     "in_sample": "rows that the champion was trained on: shown, not judged by",
+    "by_length": "the same questions, answers compared by their log probability a character (acc_norm)",
 }
-HELD_OUT = "held-out rows: known before, and neither model here was trained on them"
+JUDGED = {
+    JudgedRows.NEW: "new rows, seen by neither model",
+    JudgedRows.HELD_OUT: "held-out rows: known before, and neither model here was trained on them",
+    JudgedRows.TASK: "questions of the task; whether a model was trained on them is not known",
+}
 
 
-def score_lines(scores: Mapping[str, Mapping[str, Score]], metric: str, *, held_out: bool = False) -> list[str]:
+def score_lines(
+    scores: Mapping[str, Mapping[str, Score]], metric: str, *, judged: JudgedRows = JudgedRows.NEW
+) -> list[str]:
     """A table of the metric that people look at and of those they ask for next; the rest is in JSON and report.
 
-    ``held_out``: the rows that judged were not new, but held out of the training of both models.
+    ``judged``: what the rows that judged were.
     """
     first = dict.fromkeys((metric, "accuracy", "log_loss", "mae", "exact_match", "token_loss", "perplexity"))
     table: list[tuple[str, ...]] = [("metric", "champion", "challenger", "difference", "95 % interval", "rows")]
     for rows, by in scores.items():
-        table.append((HELD_OUT if held_out and rows == "new" else ROWS.get(rows, rows),))
+        table.append((JUDGED[judged] if rows == "new" else ROWS.get(rows, rows),))
         table.extend(_score_cells(m, by[m]) for m in first if m in by)
     widths = [max(len(cells[i]) for cells in table if len(cells) > 1) for i in range(len(table[0]))]
     return [

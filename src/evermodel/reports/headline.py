@@ -8,6 +8,7 @@ from pathlib import PurePath
 from evermodel.core.records.search_record import ServingCost
 from evermodel.core.records.version_card import VersionCard
 from evermodel.judging.verdict_headline import describe_evidence
+from evermodel.judging.verdict_wording import ROWS
 from evermodel.reports.score_tables import main_metric
 from evermodel.reports.words import beside, count, format_number, is_number, label_of, size
 
@@ -67,7 +68,7 @@ def headline(card: VersionCard) -> str:
         difference = beside(score.difference, score.champion)
         line = (
             f"{label_of(metric)} {format_number(score.champion)} → {format_number(score.challenger)} ({difference}) "
-            f"on {count(score.n)} {'held-out' if card.update.verdict.is_of_held_out_rows else 'new'} rows"
+            f"on {count(score.n)} {ROWS[card.update.verdict.judged_rows]}"
         )
         return "; ".join((line, *_describe_cost(card.update.cost)))
     value = card.known_scores.get(metric)

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from evermodel.core.errors import EvermodelError
 from evermodel.core.records.figures import SliceScore
 from evermodel.core.records.update_record import Candidate, Score
+from evermodel.core.records.verdict import JudgedRows
 from evermodel.core.records.version_card import VersionCard
 from evermodel.judging.grading import convert_margin
 from evermodel.reports.sparklines import bar, reach_of, whisker
@@ -100,7 +101,7 @@ def score_tables(card: VersionCard) -> tuple[ScoreTable, ...]:
             score_row(m, label_of(m), s, decides=where == "new" and m == primary, margin=_margin(card, m, s))
             for m, s in by.items()
         )
-        held_out = where == "new" and card.update is not None and card.update.verdict.is_of_held_out_rows
+        held_out = where == "new" and card.update is not None and card.update.verdict.judged_rows is JudgedRows.HELD_OUT
         tables.append(ScoreTable(*(HELD_OUT if held_out else WHERE[where]), rows))
     return tuple(tables)
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from evermodel.core.model.strategy import Context
 from evermodel.core.records.update_decision import UpdateDecision
+from evermodel.core.records.verdict import JudgedRows
 from evermodel.core.store import Store
 from evermodel.judging.row_selection import select_input_rows
 from evermodel.registry.score_table import build_score_table, describe_reasons
@@ -50,7 +51,7 @@ def judge_proposal(store: Store, proposal: Proposal) -> JudgedProposal:
         scores = select_input_rows(scores, proposal.confirming)
     verdict = terms.judge(scores, n_judged=update_input.n_judged_before)
     if update_input.cleaned is None:  # no new rows came
-        verdict = verdict.of_held_out_rows()
+        verdict = verdict.on(JudgedRows.HELD_OUT)
     return JudgedProposal(proposal, scores, apply_suspicions(verdict, update_input.suspicions))
 
 

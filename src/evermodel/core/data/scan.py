@@ -49,18 +49,20 @@ _SIGNS: tuple[tuple[bytes, str, tuple[str, ...]], ...] = (
 )
 
 
-def scan(source: Any, row_format: RowFormat | None = AS_FOUND, /, **settings: Any) -> pl.LazyFrame:
+def scan(
+    source: Any, row_format: RowFormat | None = AS_FOUND, /, *, nested: bool = False, **settings: Any
+) -> pl.LazyFrame:
     """The rows of a file, folder, SQL query or live frame, as a query that has read no more than it must.
 
     Of the folder in which a server logs its predictions: the rows that have a label by now. ``row_format`` says how
     text tables are usually written and how list columns are padded and cut; the lists of any other column must be
-    of one length. With None all stay lists.
+    of one length. With None all stay lists. ``nested``: columns may hold lists and objects of any kind.
     A column of conversations becomes two of text: see ``chat_columns``.
     Raises NotFound where there is nothing, NoData where there are no rows, BadData where they cannot be read.
     """
     if row_format is not None and row_format.dialect != UNSTATED:
         with use_dialect(row_format.dialect):
-            return scan(source, RowFormat(row_format.lists), **settings)
+            return scan(source, RowFormat(row_format.lists), nested=nested, **settings)
     path = as_path(source)
     if path is not None:
         check_file(path)
@@ -78,6 +80,8 @@ def scan(source: Any, row_format: RowFormat | None = AS_FOUND, /, **settings: An
     with reading(f"{given}" if path is not None or isinstance(source, str) else f"The given {type(source).__name__}"):
         frame: pl.LazyFrame = plugin(given, **read_settings(plugin, settings))
         kinds = frame.collect_schema().dtypes()
+        if nested:
+            return frame
         if any(isinstance(kind, pl.List) and kind.inner == pl.Struct for kind in kinds):
             from evermodel.core.data.chat_columns import split_conversations
 

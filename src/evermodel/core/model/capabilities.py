@@ -167,12 +167,14 @@ class TextWriting(Protocol):
 
     ``learn_answers`` learns from reference rows what they do not say themselves: that length, and how prompt and answer
     are put together. ``again``: an answer that the same object gave before may be remembered. ``exactly``: so many
-    tokens, whatever they say, to measure the time that they take.
+    tokens, whatever they say, to measure the time that they take. ``score_choices``: of given endings of each context
+    (choices,) the log probability of all tokens.
     """
 
     def learn_answers(self, obj: Any, x: Any, answers: Sequence[str], /) -> tuple[Any, tuple[Inference, ...]]: ...
     def write_answers(self, obj: Any, x: Any, /, *, again: bool = False, exactly: int | None = None) -> list[str]: ...
     def measure_answers(self, obj: Any, x: Any, answers: Sequence[str], /) -> Array: ...  # (n, 2): nats, tokens
+    def score_choices(self, obj: Any, contexts: Sequence[str], choices: Sequence[Sequence[str]], /) -> list[Array]: ...
     def count_cut(self, obj: Any, x: Any, /) -> int: ...  # prompts that are longer than the model reads
     def count_long(self, obj: Any, answers: Sequence[str], /) -> int: ...  # answers longer than those that it writes
 

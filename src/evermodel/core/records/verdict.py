@@ -5,7 +5,7 @@ Nothing here is a sentence: ``judging/verdict_wording.py`` puts a reason into wo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -56,11 +56,12 @@ class JudgePolicy(StrEnum):
 
 
 class JudgedRows(StrEnum):
-    """Which rows a reason speaks of: the new ones, those known before, or, where no new ones came, rows held out."""
+    """Which rows a reason speaks of: the new ones or those known before; or what judges where no new rows came."""
 
     NEW = "new"
     PAST = "past"
     HELD_OUT = "held_out"  # judge as new ones do: neither of the two models was trained on them
+    TASK = "task"  # questions of a task that the user named
 
 
 class ReasonCode(StrEnum):
@@ -311,15 +312,19 @@ class Verdict:
     graded: tuple[GradedRows, ...] = ()
     stopped_by: tuple[str, ...] = ()  # the gates to which it is due that this is no promotion
 
-    def of_held_out_rows(self) -> Verdict:
-        """The same verdict, where the rows that judged were not new but known before and held out of training."""
-        graded = tuple(replace(g, rows=_HELD_OUT.get(g.rows, g.rows)) for g in self.graded)
-        reasons = tuple(replace(r, rows=_HELD_OUT.get(r.rows, r.rows)) for r in self.reasons)
+    def on(self, rows: JudgedRows) -> Verdict:
+        """The same verdict, where the rows that judged were no new ones."""
+        named = {JudgedRows.NEW: rows}
+        graded = tuple(replace(g, rows=named.get(g.rows, g.rows)) for g in self.graded)
+        reasons = tuple(replace(r, rows=named.get(r.rows, r.rows)) for r in self.reasons)
         return replace(self, graded=graded, reasons=reasons)
 
     @property
-    def is_of_held_out_rows(self) -> bool:
-        return any(one.rows is JudgedRows.HELD_OUT for one in self.graded)
+    def judged_rows(self) -> JudgedRows:
+        """The rows that judged."""
+        return name_judged_rows(self.graded)
 
 
-_HELD_OUT = {JudgedRows.NEW: JudgedRows.HELD_OUT}
+def name_judged_rows(graded: Sequence[GradedRows]) -> JudgedRows:
+    """The rows that judged: where none could be graded, new ones."""
+    return next((one.rows for one in graded if one.rows is not JudgedRows.PAST), JudgedRows.NEW)

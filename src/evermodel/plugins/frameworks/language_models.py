@@ -179,6 +179,13 @@ def measure_answers(obj: Any, x: Any, answers: Sequence[str]) -> Array:
     return writing.measure_answers(obj, x, answers)
 
 
+def score_choices(obj: Any, contexts: Sequence[str], choices: Sequence[Sequence[str]]) -> list[Array]:
+    """For each context the log probability of each choice as its ending; costs one pass for each choice."""
+    from evermodel.plugins.frameworks._causal import choice_scores
+
+    return choice_scores.score_choices(obj, contexts, choices)
+
+
 def count_cut(obj: Any, x: Any) -> int:
     """How many prompts are cut, because the network cannot take them whole."""
     from evermodel.plugins.frameworks._causal import writing

@@ -63,7 +63,20 @@ def _read_array(source: Path) -> pl.LazyFrame:
     names = dict.fromkeys(name for row in rows for name in row)
     if len(names) > MOST_COLUMNS:
         raise BadData(f"{source} has {len(names):,} keys; at most {MOST_COLUMNS:,} are read.")
-    return pl.from_dicts(rows, infer_schema_length=None).lazy()
+    try:
+        return pl.from_dicts(rows, infer_schema_length=None).lazy()
+    except OverflowError as error:
+        number = next((i for i, row in enumerate(rows, 1) if any(map(_is_too_large, row.values()))), 1)
+        raise BadData(
+            f"Item {number} of {source} holds a whole number of more digits than a column can keep.",
+            "Write such numbers in quotes: they are read as texts then.",
+        ) from error
+
+
+def _is_too_large(value: object) -> bool:
+    if isinstance(value, (list, dict)):
+        return any(map(_is_too_large, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, int) and value.bit_length() > 127
 
 
 def _check_line(source: Path, most: int | None) -> None:

@@ -15,7 +15,7 @@ from evermodel.core.data.scan import scan
 from evermodel.core.data.table import Table
 from evermodel.core.errors import AskedWrongly, NoData
 from evermodel.core.model.model import Model
-from evermodel.core.records.verdict import Decision, GradedRows, JudgePolicy
+from evermodel.core.records.verdict import Decision, GradedRows, JudgedRows, JudgePolicy, name_judged_rows
 from evermodel.core.store import Store
 from evermodel.judging.judge_request import Gates, JudgeRequest
 from evermodel.judging.verdict_headline import describe_evidence
@@ -27,6 +27,7 @@ from evermodel.registry.score_table import build_score_table, describe_reasons
 from evermodel.registry.update_result import ScoreTable, score_lines
 from evermodel.registry.versions import load_version
 from evermodel.updating.splitting import drop_known_rows
+from evermodel.updating.verdicts.judge_task import TASK, pair_choices
 from evermodel.updating.verdicts.pairing import build_judge_input
 from evermodel.updating.verdicts.vote_rows import read_votes
 
@@ -52,7 +53,11 @@ class JudgeResult(Result):
         head = f"{self.decision}: {self.name} {self.challenger} against {self.champion}"
         evidence = describe_evidence(self.graded, self.stopped_by)
         head = f"{head}: {evidence} (policy {self.policy})" if evidence else head
-        return [head, *score_lines(self.scores, self.metric), *(f"  because  {r}" for r in self.reasons)]
+        return [
+            head,
+            *score_lines(self.scores, self.metric, judged=name_judged_rows(self.graded)),
+            *(f"  because  {r}" for r in self.reasons),
+        ]
 
     def tables(self) -> Sequence[ResultTable]:
         return (self.scores.table(),)
@@ -71,12 +76,15 @@ def judge(
     policy: str | None = None,
     gates: Gates | None = None,
     votes: Any = None,
+    lm_task: str | Path | None = None,
     registry: str | Path | None = None,
 ) -> JudgeResult:
     """Hold ``version`` against the champion on labelled rows; moves nothing and remembers nothing.
 
     Rows that any update has seen are left out. Without ``data``, the rows that were kept out of all training judge.
     ``votes``: rows of a prompt and the winner (a version, or "tie"), by people who saw both answers.
+    ``lm_task``: a multiple-choice task in the format of lm-evaluation-harness, whose questions judge language models;
+    ``data`` are its rows, where it names none beside itself.
     Raises NoData where none are left, NotFound, BadData.
 
         $ evermodel judge churn v3 april.csv
@@ -89,20 +97,26 @@ def judge(
     first, second = load_version(store, champion), load_version(store, challenger)
     contract = second.contract.with_classes(read_memory(store, name).classes)  # its codes are in the remembered rows
     first, second = dataclasses.replace(first, contract=contract), dataclasses.replace(second, contract=contract)
-    terms = JudgeRequest(metric, margin, policy, gates or {}).read_terms(first.contract.task, JudgePolicy.BETTER)
-    rows = _rows(store, name, second, data)
-    in_time = not champion.shuffled
-    scores = build_judge_input(first, second, rows, None, metric=terms.metric, guard=terms.guard, series=in_time)
+    request = JudgeRequest(metric, margin, policy, gates or {})
+    terms = request.read_terms(TASK if lm_task is not None else first.contract.task, JudgePolicy.BETTER)
+    if lm_task is not None:
+        scores, table = pair_choices(first, second, lm_task, data, terms)
+    else:
+        rows, in_time = _rows(store, name, second, data), not champion.shuffled
+        scores = build_judge_input(first, second, rows, None, metric=terms.metric, guard=terms.guard, series=in_time)
+        table = build_score_table(scores)
     if votes is not None:
         scores = dataclasses.replace(scores, votes=read_votes(votes, champion.version, version))
     verdict = terms.judge(scores)
+    if lm_task is not None or data is None:
+        verdict = verdict.on(JudgedRows.HELD_OUT if lm_task is None else JudgedRows.TASK)
     return JudgeResult(
         name,
         verdict.decision,
         champion.version,
         version,
         scores.shown_metric,
-        build_score_table(scores),
+        table,
         describe_reasons(verdict),
         verdict.rows_needed,
         time.monotonic() - began,

@@ -62,6 +62,14 @@ class TextTokens:
             if keeps_end:
                 self._tokenizer.enable_truncation(max_length=self.longest)
 
+    def encode_whole(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of texts of any length, with the tokens that the tokenizer puts around a text."""
+        self._tokenizer.no_truncation()
+        try:
+            return [list(one.ids) for one in self._tokenizer.encode_batch(list(texts))]
+        finally:
+            self._tokenizer.enable_truncation(max_length=self.longest)
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids, without those that are no text."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
