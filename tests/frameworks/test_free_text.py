@@ -144,7 +144,6 @@ def test_a_model_that_writes_no_text_refuses_the_task(tmp_path: Path) -> None:
         (["explain", "m"], "not explained by columns"),
         (["watch", "m", "--labels", "ROWS"], "watched by its prompts alone"),
         (["tune", "m", "ROWS"], "not tuned yet"),
-        (["prune", "m", "ROWS"], "not pruned yet"),
         (["update", "m", "ROWS", "--with", "recalibrate"], "no probabilities to recalibrate"),
         (["update", "m", "ROWS", "--metric", "accuracy"], "no metric of a text model"),
     ],

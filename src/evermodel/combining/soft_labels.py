@@ -18,10 +18,14 @@ def build_soft_labels(teacher: Model, rows: Table, share: float, temperature: fl
     """Rows labelled by the teacher's predictions, and their weights (n,) with mean 1.
 
     Each row occurs once for each likely class: ``share`` of its weight goes to the teacher's probabilities, the rest
-    to its own label. For regression, the label is the weighted mean of prediction and label.
+    to its own label. For regression, the label is the weighted mean of prediction and label; of free text it is what
+    the teacher writes (https://arxiv.org/abs/1606.07947), whatever the share.
     """
     target = rows.roles.target or ""
     predictions = teacher.predict(rows.frame)
+    if teacher.contract.task == "text":  # what the teacher writes is learnt in the place of the references
+        frame = rows.frame.with_columns(pl.Series(target, predictions.tolist(), dtype=pl.String))
+        return dataclasses.replace(rows, frame=frame), _multiply_row_weights(rows, np.ones(len(rows)))
     if teacher.contract.task == "regression":
         mixed = share * predictions + (1.0 - share) * teacher.target(rows)
         frame = rows.frame.with_columns(pl.Series(target, mixed).cast(pl.Float64))

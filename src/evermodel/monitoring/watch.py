@@ -114,6 +114,8 @@ def _take_log(request: WatchRequest, files: list[LoggedFile], state: MonitorStat
     for file in files:
         if file.version and _digest_source(file.path) in taken:
             continue
+        if not file.version and request.model.contract.task == "text":  # labels of its answers: UNWATCHED
+            continue
         if file.version and file.version != request.card.version:
             card = store.read_card(name, file.version)
             request = dataclasses.replace(request, card=card, model=load_version(store, card))

@@ -73,7 +73,7 @@ def build_answer(
         "version": prepared.version,
         "prediction_id": identity,
     }
-    if prepared.contract.task != "regression":
+    if prepared.classes:
         held["classes"] = prepared.classes
         held["probabilities"] = spread(predicted.raw.tolist())
     for output in prepared.contract.outputs:

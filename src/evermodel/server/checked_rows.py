@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from evermodel.core.arrays import Array
+from evermodel.core.data.chat_columns import is_conversation, write_question
 from evermodel.core.data.column_cleaning import LARGEST, raw_value
 from evermodel.core.data.contract import Column, Contract
 from evermodel.core.data.list_columns import name_places, read_lists
@@ -91,7 +92,8 @@ class RowChecker:
             numbers = np.empty((total, len(self.numeric)))
             for at, column in enumerate(self.numeric):
                 numbers[:, at] = _read_numbers(column, columns[column.name], refused)
-        texts = {column.name: _read_texts(column, columns[column.name], refused) for column in self.textual}
+        read = _read_prompts if self.contract.task == "text" else _read_texts
+        texts = {column.name: read(column, columns[column.name], refused) for column in self.textual}
         _drop_impossible(numbers)
         for at in self._coded:
             _refuse_outside_table(self.numeric[at], numbers[:, at], refused)
@@ -311,6 +313,17 @@ def _read_texts(column: Column, values: Sequence[Any], refused: dict[int, Refuse
     if set(map(type, values)) <= _TEXTS:
         return [None if value is None else value.strip() or None for value in values]
     return [_spell(column, row, value, refused) for row, value in enumerate(values)]
+
+
+def _read_prompts(column: Column, values: Sequence[Any], refused: dict[int, RefusedRow]) -> list[Any]:
+    """What a model writes on: texts as they stand, spaces too, and conversations as lists of messages."""
+    found = []
+    for row, value in enumerate(values):
+        text = write_question(value) if is_conversation(value) else value
+        if not isinstance(text, str) or not text.strip():
+            _refuse(refused, row, column, "must be a text, or a list of messages with a role and a content each")
+        found.append(text)
+    return found
 
 
 def _spell(column: Column, row: int, value: Any, refused: dict[int, RefusedRow]) -> str | None:

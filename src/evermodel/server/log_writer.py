@@ -66,6 +66,8 @@ def build_entry(rows: RequestRows, answer: Answer, identity: str, at: float, mom
         names, keys = (*names, time_column), [*keys, [moment] * len(checked)]
     columns = _describe_columns(prepared, names)
     codes = b"" if predicted.codes is None else np.asarray(predicted.codes, np.int32).tobytes()
+    writes = prepared.contract.task == "text"
+    numbers = np.zeros(len(checked)) if writes else np.ascontiguousarray(predicted.raw, dtype=np.float64)
     held = RowsFrame(
         identity,
         at,
@@ -75,7 +77,8 @@ def build_entry(rows: RequestRows, answer: Answer, identity: str, at: float, mom
         list(checked.texts.values()),
         keys,
         codes,
-        np.ascontiguousarray(predicted.raw, dtype=np.float64).tobytes(),
+        numbers.tobytes(),
+        predicted.labels if writes else None,
     )
     return LogEntry(columns, held)
 

@@ -178,8 +178,10 @@ def build_outputs(prepared: PreparedModel, predicted: Predicted) -> dict[str, An
 
 
 def _build_tensors(suffix: str, raw: Array, labels: list[str]) -> dict[str, Any]:
-    """One answer: numbers (n,), or labels and their probabilities (n, k)."""
+    """One answer: numbers or texts (n,), or labels and their probabilities (n, k)."""
     prediction, probabilities = PREDICTION + suffix, PROBABILITIES + suffix
+    if raw.dtype == object:
+        return {prediction: _tensor(prediction, "BYTES", [len(raw)], raw.tolist())}
     if raw.ndim == 1:
         return {prediction: _tensor(prediction, "FP64", [len(raw)], raw.tolist())}
     return {
@@ -195,7 +197,7 @@ def _tensor(name: str, datatype: str, shape: list[int], data: list[Any]) -> dict
 def describe_model(prepared: PreparedModel) -> dict[str, Any]:
     """The model's metadata: a tensor a column, its outputs, the classes in the order of the probabilities."""
     contract = prepared.contract
-    outputs = _describe_answer("", len(contract.classes))
+    outputs = _describe_answer("", len(contract.classes), writes=contract.task == "text")
     for output in contract.outputs:
         if not output.primary:
             outputs += _describe_answer(f"_{output.target}", len(output.classes))
@@ -209,10 +211,9 @@ def describe_model(prepared: PreparedModel) -> dict[str, Any]:
     }
 
 
-def _describe_answer(suffix: str, classes: int) -> list[dict[str, Any]]:
-    outputs: list[dict[str, Any]] = [
-        {"name": PREDICTION + suffix, "datatype": "BYTES" if classes else "FP64", "shape": [-1]}
-    ]
+def _describe_answer(suffix: str, classes: int, *, writes: bool = False) -> list[dict[str, Any]]:
+    datatype = "BYTES" if classes or writes else "FP64"
+    outputs: list[dict[str, Any]] = [{"name": PREDICTION + suffix, "datatype": datatype, "shape": [-1]}]
     if classes:
         outputs.append({"name": PROBABILITIES + suffix, "datatype": "FP64", "shape": [-1, classes]})
     return outputs

@@ -168,11 +168,19 @@ def _describe_columns(contract: Contract) -> dict[str, Any]:
     for column in contract.columns:
         layout = inside.get(column.name)
         if layout is None:
-            found[column.name] = _describe_column(column)
+            found[column.name] = _describe_column(column) if contract.task != "text" else _PROMPT
         else:
             most = {} if layout.cut_side is not None else {"maxItems": layout.length}
             found[layout.column] = {"type": "array", "items": {"type": "number"}, **most}
     return found
+
+
+_MESSAGE = {
+    "type": "object",
+    "properties": {"role": {"type": "string"}, "content": {"type": "string"}},
+    "required": ["role", "content"],
+}
+_PROMPT = {"oneOf": [{"type": "string"}, {"type": "array", "items": _MESSAGE, "minItems": 1}]}
 
 
 def _describe_column(column: Column) -> dict[str, Any]:

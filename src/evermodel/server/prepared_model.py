@@ -14,7 +14,6 @@ import numpy as np
 import polars as pl
 
 from evermodel.core.arrays import Array
-from evermodel.core.data.task import refuse_text
 from evermodel.core.errors import Damaged, EvermodelError
 from evermodel.core.model.model import BATCH, Model
 from evermodel.core.model.transform import Feature
@@ -32,10 +31,10 @@ Answers = list[Any]
 
 @dataclass(frozen=True)
 class Predicted:
-    """What a version answers: (n, k) probabilities in the order of the classes, or (n,) values."""
+    """What a version answers: (n, k) probabilities in the order of the classes, (n,) values, or (n,) texts."""
 
     raw: Array
-    labels: Answers  # the predicted classes, or the values
+    labels: Answers  # the predicted classes, the values, or the texts
     codes: Array | None = None  # (n,) places of the predicted classes
     others: Mapping[str, Array] = field(default_factory=dict)  # target column -> the answers that are not judged
 
@@ -62,7 +61,7 @@ class PreparedModel:
         others: Mapping[str, Array] = {}
         if self.contract.outputs:
             others = self.model.predict_others(self.checker.build_frame(rows))
-        if self.contract.task == "regression":
+        if not self.classes:
             return Predicted(p, p.tolist(), others=others)
         classes, codes = self.classes, class_codes(self.model, p)
         return Predicted(p, [classes[code] for code in codes.tolist()], codes, others)
@@ -89,7 +88,7 @@ class PreparedModel:
         """Predicts golden rows in several sizes, measures what a call and a row cost, and which columns are needed."""
         rows = self.checker.check_cleaned(golden)
         took: dict[int, float] = {}  # by the number of rows
-        for size in WARM_ROWS:
+        for size in WARM_ROWS if self.contract.task != "text" else WARM_ROWS[:1]:
             if took and min(took.values()) * size > MOST_WARM_SECONDS:  # a language model: minutes
                 break
             some = _repeat(rows, size)
@@ -101,7 +100,7 @@ class PreparedModel:
         least, most = min(took), max(took)
         self.seconds_per_row = max(0.0, (took[most] - took[least]) / (most - least)) if most > least else took[least]
         self.seconds_per_call = took[least]
-        self.needed = _find_needed(self, _repeat(rows, 1))
+        self.needed = frozenset() if self.contract.task == "text" else _find_needed(self, _repeat(rows, 1))
 
     def estimate_seconds(self, rows: int) -> float:
         """How long predicting so many rows takes, as measured when the version was loaded."""
@@ -113,21 +112,17 @@ def prepare_model(name: str, version: str, model: Model, folder: Path) -> Prepar
 
     Raises Damaged where one of them answers otherwise than when the version was put.
     """
-    refuse_text(
-        model.contract.task,
-        "this server does not answer with",
-        "Serve it by a server of language models: 'evermodel publish --to vllm:FOLDER' writes what vLLM takes.",
-    )
     prepared = PreparedModel(name, version, model)
     golden = check_golden(folder, model)
     if golden is None:  # put before golden rows were kept, or without rows
         prepared.warm(_stand_in(prepared.checker))
         return prepared
-    frame = pl.read_parquet(folder / NAMES[0])
-    expected = np.asarray(model.predict(frame), dtype=float)
-    found = np.asarray(prepared.predict(prepared.checker.check_cleaned(frame)).raw, dtype=float)
-    scale = max(1.0, float(np.abs(expected).max()))
-    difference = max(golden.difference, float(np.abs(found - expected).max()) / scale)
+    frame, difference = pl.read_parquet(folder / NAMES[0]), golden.difference
+    if model.contract.task != "text":  # what writes is asked as it is, and has no prepared form
+        expected = np.asarray(model.predict(frame), dtype=float)
+        found = np.asarray(prepared.predict(prepared.checker.check_cleaned(frame)).raw, dtype=float)
+        scale = max(1.0, float(np.abs(expected).max()))
+        difference = max(difference, float(np.abs(found - expected).max()) / scale)
     if not difference <= TOLERANCE:
         raise Damaged(
             f"{name} {version} does not answer its golden rows as it did: by up to {difference:.2g} of the largest "

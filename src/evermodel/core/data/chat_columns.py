@@ -24,7 +24,7 @@ def split_conversations(frame: pl.LazyFrame) -> pl.LazyFrame:
             continue
         whole = pl.col(name)
         frame = frame.with_columns(
-            whole.map_elements(_write_question, return_dtype=pl.String).alias(name),
+            whole.map_elements(write_question, return_dtype=pl.String).alias(name),
             whole.map_elements(_find_answer, return_dtype=pl.String).alias(f"{name}{ANSWER}"),
         )
     return frame
@@ -37,10 +37,21 @@ def _holds_messages(dtype: pl.DataType) -> bool:
     return fields.get("role") == pl.String and fields.get("content") == pl.String
 
 
-def _write_question(messages: Sequence[dict[str, Any]]) -> str | None:
+def write_question(messages: Sequence[dict[str, Any]]) -> str | None:
+    """A conversation up to its last answer, as JSON; None where nothing is asked."""
     told = [{key: value for key, value in message.items() if value is not None} for message in messages]
     asked = told[:-1] if told and told[-1].get("role") in ANSWERING else told
     return json.dumps(asked, ensure_ascii=False) if asked else None
+
+
+def is_conversation(found: Any) -> bool:
+    """Whether it is a list of messages, at least one, each with a role and a content."""
+    return (
+        isinstance(found, list)
+        and bool(found)
+        and all(isinstance(m, dict) and {"role", "content"} <= m.keys() for m in found)
+        and all(isinstance(m["role"], str) and isinstance(m["content"], str) for m in found)
+    )
 
 
 def _find_answer(messages: Sequence[dict[str, Any]]) -> str | None:

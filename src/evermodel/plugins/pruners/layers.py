@@ -37,10 +37,10 @@ def layers(
 ) -> Model:
     """Remove the share ``ratio`` of the layers, those whose absence costs the least; then train all that is left.
 
-    For pretrained text networks. What each layer is worth is measured: the loss without it, on up to 1,000 of
-    ``data.tuning_rows`` (else of the training rows), which takes one prediction of these a layer. Time falls with the
-    number of layers, size less, because embeddings stay. ``teaching``: the recovery learns the parent's answers, the
-    labels, or whichever is better on ``data.tuning_rows``. It costs one or two trainings of ``epochs``;
+    For pretrained text networks and language models. What each layer is worth is measured: the loss without it, on up
+    to 1,000 of ``data.tuning_rows`` (else of the training rows), which takes one prediction of these a layer. Time
+    falls with the number of layers, size less, because embeddings stay. ``teaching``: the recovery learns the parent's
+    answers, the labels, or whichever is better on ``data.tuning_rows``. It costs one or two trainings of ``epochs``;
     ``recover=false`` none, and loses accuracy. Raises BadModel for networks without such layers; NoData.
 
         $ evermodel prune intents new.parquet --with layers --ratio 0.5
@@ -81,6 +81,14 @@ def measure_layers(model: Model, rows: Table, seed: int) -> Array:
             shorter = dataclasses.replace(model, obj=plugin.remove_layers(model.obj, [place]))
         except BadModel:  # without this one the rest is no network of its architecture
             return float("inf")
-        return sign * float(metric(y, shorter.predict(rows.frame)))
+        return sign * float(metric(y, _answer(shorter, rows)))
 
     return np.array([measure(place) for place in range(plugin.count_layers(model.obj))])
+
+
+def _answer(model: Model, rows: Table) -> Array:
+    """What the proper score needs: predictions; of free text the nats of the reference answers, nothing is written."""
+    if model.contract.task != "text":
+        return model.predict(rows.frame)
+    nats = model.measure_references(rows)[:, :1]
+    return np.pad(nats, ((0, 0), (0, 2)))

@@ -3,7 +3,8 @@
 A shadow answered the same requests: rows are compared in pairs. A canary answered others, drawn by chance: each of its
 labelled rows is compared with one of the other version whose label came about then, so that rows of the same time meet
 whatever share of the requests the canary has. Either way an e-process decides (core/stats/paired_e_process.py): the
-chance that it ever says "worse" of an equal version, however often it is asked, is at most 1 in 20.
+chance that it ever says "worse" of an equal version, however often it is asked, is at most 1 in 20. The loss of a free
+text is 1 less the F1 that its words have beside those of its label.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from evermodel.core.arrays import Array
+from evermodel.core.data.answer_texts import match_answers
 from evermodel.core.data.contract import Contract
 from evermodel.core.data.logged_predictions import (
     LABELLED_AT,
@@ -148,18 +150,21 @@ def _read_labels(folder: Path, contract: Contract) -> pl.DataFrame:
     if not files:
         return pl.DataFrame(schema={PREDICTION_ID: pl.String, "__y": pl.Float64, LABELLED_AT: pl.Datetime("us", "UTC")})
     frame = scan_files(files)
-    y = target_value(contract, frame.collect_schema()).cast(pl.Float64).alias("__y")
+    kind = pl.String if contract.task == "text" else pl.Float64
+    y = target_value(contract, frame.collect_schema()).cast(kind).alias("__y")
     held = collect(frame.select(PREDICTION_ID, y, LABELLED_AT)).drop_nulls()
     return held.group_by(PREDICTION_ID, maintain_order=True).agg(pl.col("__y").last(), pl.col(LABELLED_AT).first())
 
 
 def _name_outputs(contract: Contract) -> list[str]:
-    return [PREDICTION] if contract.task == "regression" else [f"p_{class_text(c)}" for c in contract.classes]
+    return [f"p_{class_text(c)}" for c in contract.classes] or [PREDICTION]
 
 
 def _measure_losses(rows: pl.DataFrame, contract: Contract, scale: float) -> Array:
     """(n,) loss of each row in [0, 1]."""
     if not rows.height:
         return np.zeros(0)
+    if contract.task == "text":
+        return np.asarray(1.0 - match_answers(rows[PREDICTION].to_list(), rows["__y"].to_list())[:, 1])
     p = rows.select(_name_outputs(contract)).to_numpy()
     return row_losses(rows["__y"].to_numpy(), p[:, 0] if contract.task == "regression" else p, scale)

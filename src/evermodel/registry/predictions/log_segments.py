@@ -46,7 +46,8 @@ class RowsFrame(msgspec.Struct, tag="rows", array_like=True, frozen=True):
     texts: list[list[Any]]  # a list a column
     keys: list[list[Any]]
     codes: bytes  # (height,) int32 predicted classes; b"" of a regression
-    outputs: bytes  # (height, classes) or (height,) float64
+    outputs: bytes  # (height, classes) or (height,) float64; zeros where texts were written
+    written: list[str] | None = None  # the answers of a model that writes texts
 
 
 Frame = ColumnsFrame | RowsFrame
@@ -91,7 +92,7 @@ def read_frames(segment: Path) -> Iterator[Frame]:
 def _fits(rows: RowsFrame, numbers: int, texts: int, keys: int, classes: int) -> bool:
     """Whether each part of the frame has ``height`` rows, and predicted classes are classes."""
     height = rows.height
-    lists = [*rows.texts, *rows.keys, *([] if rows.positions is None else [rows.positions])]
+    lists = [*rows.texts, *rows.keys, *(one for one in (rows.positions, rows.written) if one is not None)]
     return (
         0 <= height == len(rows.outputs) // (8 * (classes or 1))
         and len(rows.outputs) % (8 * (classes or 1)) == 0

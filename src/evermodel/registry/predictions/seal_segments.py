@@ -145,6 +145,9 @@ def _build_frame(columns: ColumnsFrame, frames: list[RowsFrame]) -> pl.DataFrame
         series[PREDICTION] = pl.Series(columns.classes).gather(codes)
         table = outputs.reshape(total, len(columns.classes))
         series |= {f"p_{class_text(c)}": pl.Series(table[:, i]) for i, c in enumerate(columns.classes)}
+    elif any(frame.written is not None for frame in frames):
+        texts = [text for frame in frames for text in frame.written or [""] * frame.height]
+        series[PREDICTION] = pl.Series(texts, dtype=pl.String)
     else:
         series[PREDICTION] = pl.Series(outputs)
     numbers = np.frombuffer(b"".join(frame.numbers for frame in frames)).reshape(total, len(columns.numbers))

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evermodel.core.data.task import refuse_text
 from evermodel.core.errors import BadModel, BadSetting
 from evermodel.core.model.capabilities import LayerRemoval, Prunable, Truncatable
 from evermodel.core.model.ensemble import Ensemble
@@ -145,7 +144,6 @@ def prune_model(store: Store, name: str, data: Any, request: PruneRequest) -> Pr
     champion_of(store, name)
     settings = _read_settings(request)
     update_input = read_unseen_rows(store, name, data, request.accept, request.seed, JUDGED)
-    refuse_text(update_input.champion.contract.task, "is not pruned yet")
     request.judge.check(update_input.champion.contract.task)
     pruner = _choose_pruner(update_input.parent) if request.pruner == "auto" else request.pruner
     context = Context(request.seed, None, request.on_epoch)

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from evermodel.core.data.chat_columns import is_conversation
 from evermodel.core.errors import BadData, BadModel
 
 FILE = "chat_template.jinja"
@@ -66,16 +67,6 @@ def read_conversation(text: str | None) -> list[dict[str, str]]:
             'Such as [{"role": "user", "content": "Hello"}].',
         )
     return list(found)
-
-
-def is_conversation(found: Any) -> bool:
-    """Whether it is a list of messages, at least one."""
-    return (
-        isinstance(found, list)
-        and bool(found)
-        and all(isinstance(m, dict) and {"role", "content"} <= m.keys() for m in found)
-        and all(isinstance(m["role"], str) and isinstance(m["content"], str) for m in found)
-    )
 
 
 def _choose_template(told: Any) -> str:

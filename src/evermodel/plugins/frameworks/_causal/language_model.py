@@ -62,6 +62,10 @@ class LanguageModel:
             return self.pretrained
         return merge_adapter(copy.deepcopy(self.pretrained), self.trained)
 
+    def full_config(self) -> dict[str, Any]:
+        """The configuration as config.json holds it."""
+        return dict(self.config)
+
     @cached_property
     def tokens(self) -> TextTokens:
         return TextTokens(self.tokenizer, self.config)

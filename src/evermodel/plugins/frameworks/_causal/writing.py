@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from evermodel.core.arrays import Array
+from evermodel.core.data.chat_columns import is_conversation
 from evermodel.core.errors import BadModel
 from evermodel.core.records.adoption_record import Basis, Inference, Subject
 from evermodel.plugins.frameworks._causal.answer_loss import READ, measure_answer_losses
-from evermodel.plugins.frameworks._causal.chat_template import is_conversation
 from evermodel.plugins.frameworks._causal.language_model import SEPARATOR, LanguageModel, Writing
 from evermodel.plugins.frameworks._causal.padding import pad_left
 from evermodel.plugins.frameworks._transformers.input_readers import read_texts

@@ -1,4 +1,5 @@
-"""Whole layers of a pretrained network, or a share of the units inside them, are left out.
+"""Whole layers of a pretrained network, or a share of the units inside them, are left out: of classifiers and of
+causal language models.
 
 What comes out is built by transformers from the smaller configuration, so that it is an ordinary network of its
 architecture: it loads, serves and trains like any other. Attention heads stay, because most configurations derive the
@@ -10,7 +11,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -18,20 +19,30 @@ from evermodel.core.arrays import Array
 from evermodel.core.errors import BadModel, BadSetting
 from evermodel.core.model.capabilities import TrainablePart
 from evermodel.core.model.channel_groups import Channels, Group
-from evermodel.plugins.frameworks._transformers.classifier import Classifier
 
 LAYERS = "num_hidden_layers"  # the name that transformers gives their number in every configuration
 UNITS = ("intermediate_size", "hidden_dim", "ffn_dim")  # those of the width inside a layer, by architecture
 PER_LAYER = ("layer_types",)  # entries of a configuration that are a list with a value for each layer
 
 
-def count_layers(model: Classifier) -> int:
+class PretrainedModel(Protocol):
+    """A dataclass with the fields that ``_rebuild`` replaces: config, pretrained, files, trained and part."""
+
+    @property
+    def network(self) -> Any: ...  # what answers, the adapter among its weights
+    def full_config(self) -> dict[str, Any]: ...
+
+
+M = TypeVar("M", bound=PretrainedModel)
+
+
+def count_layers(model: PretrainedModel) -> int:
     """Raises BadModel where the network is no chain of equal layers."""
     return len(_find_layers(model.network)[1])
 
 
-def remove_layers(model: Classifier, positions: Collection[int]) -> Classifier:
-    """The classifier without these layers, 0 being the first; the adapter has become part of the weights.
+def remove_layers(model: M, positions: Collection[int]) -> M:
+    """The model without these layers, 0 being the first; the adapter has become part of the weights.
 
     Raises BadSetting for a position that is not there, or where no layer would be left.
     """
@@ -58,13 +69,13 @@ def remove_layers(model: Classifier, positions: Collection[int]) -> Classifier:
     return _rebuild(model, {LAYERS: len(kept), **per_layer}, state)
 
 
-def find_channel_groups(model: Classifier) -> list[Group]:
+def find_channel_groups(model: PretrainedModel) -> list[Group]:
     """The units inside each layer, between its two large matrices. Raises BadModel for networks without such units."""
     return _trace_units(model.network).groups()
 
 
-def remove_channels(model: Classifier, removed: Mapping[str, Array]) -> Classifier:
-    """The classifier without these units; each layer must lose as many, because the configuration has one width."""
+def remove_channels(model: M, removed: Mapping[str, Array]) -> M:
+    """The model without these units; each layer must lose as many, because the configuration has one width."""
     network = model.network
     trace = _trace_units(network)
     gone = trace.find_removed(removed)
@@ -83,8 +94,8 @@ def remove_channels(model: Classifier, removed: Mapping[str, Array]) -> Classifi
     return _rebuild(model, {_find_width(network.config)[0]: widths.pop()}, state)
 
 
-def mask_channels(model: Classifier, removed: Mapping[str, Array]) -> Classifier:
-    """The same classifier with zeros for the weights of these units."""
+def mask_channels(model: M, removed: Mapping[str, Array]) -> M:
+    """The same model with zeros for the weights of these units."""
     import torch
 
     network = model.network
@@ -149,7 +160,7 @@ def _numbers(tensor: Any) -> Array:
     return np.asarray(tensor.detach().numpy())
 
 
-def _rebuild(model: Classifier, changes: Mapping[str, Any], state: Mapping[str, Any]) -> Classifier:
+def _rebuild(model: M, changes: Mapping[str, Any], state: Mapping[str, Any]) -> M:
     """A network of the changed configuration with these weights; all of them can be trained on."""
     import torch
 
@@ -165,8 +176,8 @@ def _rebuild(model: Classifier, changes: Mapping[str, Any], state: Mapping[str, 
         said = " ".join(str(error).split())[:200]
         raise BadModel(f"A smaller {type(old).__name__} has other weights than those that are left: {said}") from error
     spelt = {getattr(config, "attribute_map", {}).get(key, key): value for key, value in changes.items()}
-    return dataclasses.replace(
-        model,
+    smaller: M = dataclasses.replace(
+        model,  # type: ignore[type-var]  # a protocol cannot say that it is a dataclass
         config={**model.full_config(), **spelt},
         pretrained=network.eval().requires_grad_(False),
         files=(),
@@ -174,3 +185,4 @@ def _rebuild(model: Classifier, changes: Mapping[str, Any], state: Mapping[str, 
         trained={},
         part=TrainablePart.ALL,
     )
+    return smaller
