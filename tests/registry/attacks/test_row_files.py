@@ -96,6 +96,8 @@ FILES: dict[str, Callable[[], bytes]] = {
     "nested.json": lambda: b"[" * 1_000_000,
     "objects.json": lambda: b'{"a":' * 100_000,
     "huge number.jsonl": lambda: b'{"a": 1' + b"0" * 1_000_000 + b"}\n",
+    "huge number.json": lambda: b'[{"a": 1}, {"a": ' + b"3" * 52 + b"}]",
+    "huge number in a list.json": lambda: b'[{"a": [1]}, {"a": [' + b"3" * 52 + b"]}]",
     "not finite.jsonl": lambda: b'{"a": 1e999999}\n{"a": NaN}\n',
     "surrogate.jsonl": lambda: b'{"\\ud800": 1}\n',
     "columns.csv": lambda: b",".join(b"c%d" % i for i in range(200_000)) + b"\n",
