@@ -9,19 +9,25 @@ adapter that was trained. Limits: one text and one answer a row; of a conversati
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from evermodel.core.arrays import Array
 from evermodel.core.errors import BadModel, BadSetting
 from evermodel.core.model.capabilities import TrainablePart
-from evermodel.core.model.channel_groups import Group
 from evermodel.core.model.framework import InputColumn, Signature
 from evermodel.core.model.training import Training
 from evermodel.core.plugins import Confidence
 from evermodel.core.records.adoption_record import Inference
 from evermodel.plugins.frameworks._transformers.folder_check import is_language_model_folder
+from evermodel.plugins.frameworks._transformers.smaller_network import (  # noqa: F401 - what can be pruned
+    count_layers,
+    find_channel_groups,
+    mask_channels,
+    remove_channels,
+    remove_layers,
+)
 
 EXTRA = "transformers"
 
@@ -220,36 +226,3 @@ def choose_trainable(obj: Any, part: TrainablePart, *, rank: int | None = None) 
     if part is TrainablePart.HEAD:
         raise BadSetting("A language model has no head of its own for the labels.", "Use the strategy lora or full.")
     return dataclasses.replace(obj, part=part, rank=rank or obj.rank)
-
-
-def count_layers(obj: Any) -> int:
-    from evermodel.plugins.frameworks._transformers import smaller_network
-
-    return smaller_network.count_layers(obj)
-
-
-def remove_layers(obj: Any, positions: Collection[int]) -> Any:
-    """The model without these layers, all weights of which the next training changes. Raises BadSetting."""
-    from evermodel.plugins.frameworks._transformers import smaller_network
-
-    return smaller_network.remove_layers(obj, positions)
-
-
-def find_channel_groups(obj: Any) -> list[Group]:
-    """The units inside each layer; attention heads stay."""
-    from evermodel.plugins.frameworks._transformers import smaller_network
-
-    return smaller_network.find_channel_groups(obj)
-
-
-def remove_channels(obj: Any, removed: Mapping[str, Array]) -> Any:
-    """The model without these units; every layer must lose as many. Raises BadSetting."""
-    from evermodel.plugins.frameworks._transformers import smaller_network
-
-    return smaller_network.remove_channels(obj, removed)
-
-
-def mask_channels(obj: Any, removed: Mapping[str, Array]) -> Any:
-    from evermodel.plugins.frameworks._transformers import smaller_network
-
-    return smaller_network.mask_channels(obj, removed)

@@ -9,18 +9,24 @@ one label or number for it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from evermodel.core.arrays import Array
 from evermodel.core.errors import BadModel
 from evermodel.core.model.capabilities import TrainablePart
-from evermodel.core.model.channel_groups import Group
 from evermodel.core.model.framework import InputColumn, Signature
 from evermodel.core.model.training import Training
 from evermodel.core.plugins import Confidence
 from evermodel.plugins.frameworks._transformers.folder_check import is_model_folder
+from evermodel.plugins.frameworks._transformers.smaller_network import (  # noqa: F401 - what can be pruned
+    count_layers,
+    find_channel_groups,
+    mask_channels,
+    remove_channels,
+    remove_layers,
+)
 
 EXTRA = "transformers"
 
@@ -148,35 +154,3 @@ def widen(obj: Any, *, inputs: int, outputs: int) -> Any:
     if outputs <= obj.outputs:
         return obj
     return dataclasses.replace(obj, trained={**obj.trained, **widen_head(obj.network, outputs)}, labels=None)
-
-
-def count_layers(obj: Any) -> int:
-    from evermodel.plugins.frameworks._transformers import smaller_network
-
-    return smaller_network.count_layers(obj)
-
-
-def remove_layers(obj: Any, positions: Collection[int]) -> Any:
-    """The classifier without these layers, all weights of which the next training changes. Raises BadSetting."""
-    from evermodel.plugins.frameworks._transformers import smaller_network
-
-    return smaller_network.remove_layers(obj, positions)
-
-
-def find_channel_groups(obj: Any) -> list[Group]:
-    from evermodel.plugins.frameworks._transformers import smaller_network
-
-    return smaller_network.find_channel_groups(obj)
-
-
-def remove_channels(obj: Any, removed: Mapping[str, Array]) -> Any:
-    """The classifier without these units; every layer must lose as many. Raises BadSetting."""
-    from evermodel.plugins.frameworks._transformers import smaller_network
-
-    return smaller_network.remove_channels(obj, removed)
-
-
-def mask_channels(obj: Any, removed: Mapping[str, Array]) -> Any:
-    from evermodel.plugins.frameworks._transformers import smaller_network
-
-    return smaller_network.mask_channels(obj, removed)
