@@ -40,6 +40,7 @@ class UpdatableModel(ModelHandle):
         refit: bool = True,
         dry_run: bool = False,
         seed: int = 0,
+        guard_rows: Any = None,
         to: str | Path | None = None,
         on_epoch: Callable[[Epoch], None] = ignore_epoch,
     ) -> ModelUpdate:
@@ -70,6 +71,8 @@ class UpdatableModel(ModelHandle):
             refit: train a promoted challenger on the judged rows too before it serves.
             dry_run: do everything but change the registry.
             seed: makes training and sampling repeatable.
+            guard_rows: labelled rows on which the challenger may not get worse by more than the margin, whatever it
+                gains on the new ones, for example a general test set; rows that an update has learnt are left out.
             to: also write the model then in service to this file.
             on_epoch: is called after every epoch of training.
 
@@ -109,6 +112,7 @@ class UpdatableModel(ModelHandle):
             refit=refit,
             dry_run=dry_run,
             seed=seed,
+            guard_rows=guard_rows,
             to=to,
             registry=self.location,
             on_epoch=on_epoch,

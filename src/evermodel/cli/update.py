@@ -47,6 +47,7 @@ from evermodel.cli.output import exit_with, print_epochs, print_result
 @refit_option
 @click.option("--dry-run", is_flag=True, help="Do everything but change the registry.")
 @seed_option
+@click.option("--guard-rows", metavar="FILE", help="Labelled rows on which the new version may not get worse.")
 @click.option("--to", metavar="FILE", help="Also write the version in service to this file afterwards.")
 @click.option("--data", "reference", metavar="FILE", help="With a model file: rows like those it was trained on.")
 @adoption_options

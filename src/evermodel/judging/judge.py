@@ -75,6 +75,8 @@ def judge(
     settings: dict[str, Mapping[str, Any] | None] = dict(GATES_OF_POLICY[policy])
     if judge_input.other_answers:
         settings["answers"] = {}
+    if judge_input.guarded is not None:
+        settings["guard_rows"] = {}
     if judge_input.votes is not None:
         settings["votes"] = {}
     for name, changed in (gates or {}).items():

@@ -61,6 +61,7 @@ class JudgeInput:
     in_time: bool = False  # the rows come in the order of time, so that an old concept may be left behind
     in_sample: PairedPredictions | None = None  # rows that the champion was trained on: shown, never judged by
     other_answers: Mapping[str, OtherAnswer] = field(default_factory=dict)  # by target column
+    guarded: PairedPredictions | None = None  # rows that the user named, on which the challenger may not get worse
     votes: VoteCount | None = None  # of people who saw both models' answers
     seed: int = 0
     analysis: int = 1

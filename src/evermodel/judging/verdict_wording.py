@@ -13,6 +13,7 @@ ROWS = {
     JudgedRows.NEW: "new rows",
     JudgedRows.PAST: "rows known before",
     JudgedRows.HELD_OUT: "held-out rows",
+    JudgedRows.GUARDED: "rows to guard",
     JudgedRows.TASK: "questions of the task",
 }
 _PLACEHOLDER = re.compile(r"\{(\w+)(?::([+,]?(?:\.\d{1,2})?[defg%]?))?\}")
@@ -281,6 +282,7 @@ _TEXTS: dict[str, Callable[[Reason], str]] = {
     ReasonCode.PAST_KEPT: lambda r: f"No loss of more than {_margin(r)} is shown: {_on_rows(r)}.",
     ReasonCode.PAST_FORGOTTEN: lambda r: f"A loss of more than {_margin(r)} is beyond doubt: {_on_rows(r)}.",
     ReasonCode.NO_GUARD: lambda _: "The metric that decides is the one that is looked at; no other guards.",
+    ReasonCode.NO_GUARD_ROWS: lambda _: "No rows to guard were given.",
     ReasonCode.GUARD_KEPT: lambda r: _sentence(_on_rows(r)),
     ReasonCode.GUARD_FELL: lambda r: f"The estimate fell by more than {_margin(r)}, the margin: {_on_rows(r)}.",
     ReasonCode.GUARD_SHOWN_WORSE: lambda r: f"The challenger is worse beyond doubt: {_on_rows(r)}.",

@@ -11,7 +11,7 @@ from evermodel.judging.verdict_wording import describe_reason
 from evermodel.registry.update_result import ScoreTable
 
 WORST_FIRST = (Finding.INVALID, Finding.FAIL, Finding.HOLD, Finding.PASS)
-BY_NAME = ("forgetting",)  # gates that run only where a person names them
+BY_NAME = ("forgetting", "guard_rows")  # gates that run only where a person names them
 TOLD = (
     ReasonCode.VOTES_KEPT,
     ReasonCode.SUSPICION_REFUTED,
@@ -21,9 +21,10 @@ UNTESTED = (ReasonCode.NO_PAST_ROWS, ReasonCode.NO_SLICE_TESTED)
 
 
 def build_score_table(scores: JudgeInput) -> ScoreTable:
-    """ "new" | "past" | "in_sample" -> metric -> both scores and the interval of their difference."""
+    """ "new" | "past" | "guarded" | "in_sample" -> metric -> both scores and the interval of their difference."""
     shown: dict[str, dict[str, Score]] = {}
-    for where, rows in (("new", scores.new), ("past", scores.past), ("in_sample", scores.in_sample)):
+    by = {"new": scores.new, "past": scores.past, "guarded": scores.guarded, "in_sample": scores.in_sample}
+    for where, rows in by.items():
         if rows is None:
             continue
         shown[where] = {}

@@ -35,7 +35,7 @@ class ScoreTable(Mapping[str, Mapping[str, Score]]):
     """Scores of champion and challenger: ``scores["new"]["auc"]`` is one Score, ``to_frame()`` gives all as a frame.
 
     The first key says on which rows: "new" (those that judge: the newest, or where none came held-out ones; seen by
-    neither model) or "past" (rows known before).
+    neither model), "past" (rows known before), "guarded" (those that the user named).
     """
 
     def __init__(self, scores: Mapping[str, Mapping[str, Score]]) -> None:
@@ -211,6 +211,7 @@ def _describe_past(past: Comparison) -> str:
 
 ROWS = {
     "past": "rows known before, kept out of training",
+    "guarded": "rows to guard, as you named them",
     "in_sample": "rows that the champion was trained on: shown, not judged by",
     "by_length": "the same questions, answers compared by their log probability a character (acc_norm)",
 }

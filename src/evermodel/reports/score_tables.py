@@ -29,6 +29,7 @@ from evermodel.reports.words import (
 WHERE = {
     "new": ("On the newest rows", "Neither model was trained on them; this is where the verdict comes from."),
     "past": ("On rows known before", "Kept out of all training: what the model could do, it should still do."),
+    "guarded": ("On rows to guard", "You named them: the challenger may not get worse there."),
     "in_sample": ("On rows that the champion was trained on", "Shown, not judged by: it learnt them by heart."),
 }
 HELD_OUT = ("On held-out rows", "Known before; neither model here was trained on them. The verdict comes from here.")

@@ -34,6 +34,7 @@ from evermodel.updating.verdicts.pairing import (
     build_judge_input,
     is_shown_worse,
     list_earlier_comparisons,
+    pair_predictions,
     predict_trivially,
 )
 from evermodel.updating.verdicts.refit_check import check_refit
@@ -239,6 +240,10 @@ def score_candidate(
         usual_skill=float(np.mean(skills)) if skills else None,
         in_sample=in_sample,
     )
+    guard = update_input.guard_rows
+    if guard is not None:
+        both = update_input.champion.answer_rows(guard), model.answer_rows(guard)
+        scores = dataclasses.replace(scores, guarded=pair_predictions(*both, model, guard, series=False))
     return scores if skills else add_first_skill(update_input, scores)
 
 

@@ -26,6 +26,7 @@ from evermodel.updating.stages import Completing, JudgedProposal, PromotionPolic
 from evermodel.updating.trained_candidate import train_candidate, train_preferred
 from evermodel.updating.update_input import UpdateInput, read_update_input
 from evermodel.updating.verdicts.reanalysis import choose_winner, judge_held_challenger
+from evermodel.updating.verdicts.unlearnt_rows import read_unlearnt_rows
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class UpdateRequest:
     seed: int = 0
     deadline: float | None = None  # time.monotonic() at which training stops
     on_epoch: Callable[[Epoch], None] = ignore_epoch
+    guard_rows: Any = None  # labelled rows on which the challenger may not get worse
     to: Path | None = None  # where the version in service will be saved; checked before anything is trained
 
 
@@ -66,6 +68,7 @@ def update(
     refit: bool = True,
     dry_run: bool = False,
     seed: int = 0,
+    guard_rows: Any = None,
     to: str | Path | None = None,
     registry: str | Path | None = None,
     on_epoch: Callable[[Epoch], None] = ignore_epoch,
@@ -76,7 +79,8 @@ def update(
     ("refit,replay"). The new version fits where the deployed one stands: ``ensemble`` allows several models as one, at
     several times the cost, ``widen`` inputs for new categories, ``new_classes`` outputs for classes that it names.
     ``budget`` in seconds; ``accept`` lists accepted differences ("unit:price"); ``refit`` trains the
-    winner on the judged rows too; ``to`` gets the version then in service. Rows may be given again, to try another
+    winner on the judged rows too; ``guard_rows``: labelled rows on which the challenger may not get worse, whatever it
+    gains elsewhere; ``to`` gets the version then in service. Rows may be given again, to try another
     strategy, as long as the champion has not learnt from them; the judge is stricter then. A model that was adopted
     without rows is completed first, with the oldest of ``data``. Raises BadData, ContractBroken, BadSetting, Moved.
 
@@ -101,6 +105,7 @@ def update(
         seed=seed,
         deadline=deadline,
         on_epoch=on_epoch,
+        guard_rows=guard_rows,
         to=target,
     )
     with tempfile.TemporaryDirectory(prefix="evermodel-") as scratch:  # a dry run completes an adoption there
@@ -158,7 +163,7 @@ def update_model(
 def _read_input(
     store: Store, name: str, data: Any, request: UpdateRequest, *, with_quarantined: bool = False
 ) -> UpdateInput:
-    return read_update_input(
+    read = read_update_input(
         store,
         name,
         data,
@@ -169,6 +174,11 @@ def _read_input(
         with_quarantined=with_quarantined,
         again=request.again,
     )
+    if request.guard_rows is None:
+        return read
+    learnt = read.new if read.replay_rows is None else read.replay_rows.with_rows(read.new)
+    guard = read_unlearnt_rows(request.guard_rows, read.champion.contract, learnt)
+    return dataclasses.replace(read, guard_rows=guard)
 
 
 def _train_and_judge(

@@ -72,6 +72,7 @@ class UpdateInput:
     suspicions: tuple[Suspicion, ...] = ()  # why the new rows cannot be an update: see incoming_rows.py
     retention_baseline: Model | None = None  # answers for the champion on retention rows that it was trained on
     quarantined: Table | None = None  # rows that former updates quarantined, where they are not among the new ones
+    guard_rows: Table | None = None  # that the user named: the challenger may not get worse there
     most_leaves: int = 0  # that the trees of a drop-in may have in all; 0: no bound
 
     @property

@@ -61,6 +61,7 @@ class JudgedRows(StrEnum):
     NEW = "new"
     PAST = "past"
     HELD_OUT = "held_out"  # judge as new ones do: neither of the two models was trained on them
+    GUARDED = "guarded"  # that the user named: the challenger may not get worse there
     TASK = "task"  # questions of a task that the user named
 
 
@@ -92,6 +93,7 @@ class ReasonCode(StrEnum):
     PAST_KEPT = "past_kept"
     PAST_FORGOTTEN = "past_forgotten"
     NO_GUARD = "no_guard"
+    NO_GUARD_ROWS = "no_guard_rows"
     GUARD_KEPT = "guard_kept"
     GUARD_FELL = "guard_fell"
     GUARD_SHOWN_WORSE = "guard_shown_worse"

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evermodel.core.contracts.differences import compare_with_contract
-from evermodel.core.data.cleaning import clean
-from evermodel.core.data.scan import scan
 from evermodel.core.data.table import Table
 from evermodel.core.errors import AskedWrongly, NoData
 from evermodel.core.model.model import Model
@@ -26,9 +23,9 @@ from evermodel.registry.row_memory import read_memory
 from evermodel.registry.score_table import build_score_table, describe_reasons
 from evermodel.registry.update_result import ScoreTable, score_lines
 from evermodel.registry.versions import load_version
-from evermodel.updating.splitting import drop_known_rows
 from evermodel.updating.verdicts.judge_task import TASK, pair_choices
 from evermodel.updating.verdicts.pairing import build_judge_input
+from evermodel.updating.verdicts.unlearnt_rows import read_unlearnt_rows
 from evermodel.updating.verdicts.vote_rows import read_votes
 
 
@@ -133,11 +130,4 @@ def _rows(store: Store, name: str, model: Model, data: Any) -> Table:
         if past is None:
             raise NoData(f"No rows of {name} were kept out of training.", "Give labelled rows to judge on.")
         return past
-    frame = scan(data, model.contract.row_format)
-    found = compare_with_contract(model.contract, frame, new_classes="refuse")
-    found.refuse()
-    table = clean(found.migrate(frame), model.contract, labelled=True).collect()
-    fresh, known = drop_known_rows(table, kept)
-    if not len(fresh):
-        raise NoData(f"All {known} rows were trained on.", "A model can only be judged on rows nobody trained on.")
-    return dataclasses.replace(fresh, blocks=None)
+    return read_unlearnt_rows(data, model.contract, kept)
