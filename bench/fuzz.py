@@ -4,7 +4,7 @@
 
 A reader may answer, or raise an error of Evermodel's own in one sentence. Anything else is a finding: the input is kept
 beside the corpus and the exit code is 1. Inputs that reach new lines of our code (sys.settrace) are kept and changed
-further. atheris is not used: libFuzzer ends with the first crash of a library, and those libraries are not built for
+further, and those that earlier runs kept (``bench/fuzz_corpus``, a folder for each reader) are read first. atheris is not used: libFuzzer ends with the first crash of a library, and those libraries are not built for
 it. Inputs are read in forked processes under limits, a batch each, so that thousands are read a minute.
 """
 
@@ -29,6 +29,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "src")]
 from evermodel.core.errors import EvermodelError  # noqa: E402
 
+KEPT = Path(__file__).parent / "fuzz_corpus"
 OURS = str(Path(__file__).parents[1] / "src" / "evermodel")
 SECONDS, MEMORY = 20, 4_000_000_000  # for one input: of processor time, and bytes above what was there before
 STUCK = "stuck.txt"
@@ -507,7 +508,8 @@ def fuzz(name: str, minutes: float, corpus: Path, seed: int) -> int:
     reader, draw = READERS[name](), random.Random(seed)
     kept = corpus / name
     kept.mkdir(parents=True, exist_ok=True)
-    pool = make_seeds(reader, corpus) + [p.read_bytes() for p in sorted(kept.glob("input-*"))]
+    earlier = [p for at in (KEPT / name, kept) if at.is_dir() for p in sorted(at.iterdir()) if p.is_file()]
+    pool = make_seeds(reader, corpus) + [p.read_bytes() for p in earlier if not p.name.startswith("fault-")]
     seen: set[tuple[str, int]] = set()
     faults: dict[str, bytes] = {}
     tried, crashes, begun, end = 0, 0, spent(), time.monotonic() + 60 * 5 * minutes  # the end is for readers that wait

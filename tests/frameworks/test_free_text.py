@@ -142,7 +142,7 @@ def test_a_model_that_writes_no_text_refuses_the_task(tmp_path: Path) -> None:
     ("words", "says"),
     [
         (["explain", "m"], "not explained by columns"),
-        (["watch", "m", "--labels", "ROWS"], "watched by its prompts alone"),
+        (["watch", "m", "ROWS", "--suggest", "5", "--to", "out.csv"], "no probabilities by which rows could be chosen"),
         (["tune", "m", "ROWS"], "not tuned yet"),
         (["update", "m", "ROWS", "--with", "recalibrate"], "no probabilities to recalibrate"),
         (["update", "m", "ROWS", "--metric", "accuracy"], "no metric of a text model"),
@@ -164,7 +164,7 @@ def test_its_prompts_are_watched_and_no_answer_is_written_for_them(folder: Path,
     make_rows(1500, 2, ("pay", "cook")).write_ndjson(tmp_path / "quiet.jsonl")
     answer = ask(["watch", "m", str(tmp_path / "quiet.jsonl")], tmp_path / "r")
     assert answer.code == 0 and "prompt.novelty" in answer.out, answer.out + answer.err
-    assert "the answers are not, and no answer was written for them" in answer.out
+    assert "those answers that came with them and have labels; none was written" in answer.out
     other = make_rows(1000, 3, ("fly", "cook")).with_columns(prediction=pl.lit("no answer of ours"))
     other.write_ndjson(tmp_path / "other.jsonl")
     answer = ask(["watch", "m", str(tmp_path / "other.jsonl")], tmp_path / "r")

@@ -19,7 +19,17 @@ from evermodel.monitoring.merge import find_window
 from evermodel.monitoring.monitor_state import MonitorState, StoredRows, WaitingLabels, WindowCounts
 from evermodel.monitoring.other_answers import join_labels_of_others, read_labels_of_others
 from evermodel.monitoring.row_intake import count_class_errors, sum_labels
-from evermodel.monitoring.watched_rows import CODE, ID, SAMPLED, WINDOW, WindowSize, Y, find_id_columns, name_window
+from evermodel.monitoring.watched_rows import (
+    CODE,
+    ID,
+    SAMPLED,
+    WINDOW,
+    WindowSize,
+    Y,
+    find_id_columns,
+    name_window,
+    score_answers,
+)
 
 MOST_WAITING = 1_000_000  # labels kept whose rows have not arrived
 
@@ -39,7 +49,7 @@ def read_labels(source: Any, contract: Contract, id_: str | None) -> tuple[pl.Da
         )
     id_of = pl.concat_str([canonical_text(pl.col(k), schema[k]).fill_null("") for k in keys], separator="|")
     others = read_labels_of_others(contract, schema) if contract.outputs else {}
-    label = target_value(contract, schema).cast(pl.Float64)
+    label = target_value(contract, schema).cast(pl.String if contract.task == "text" else pl.Float64)
     labels = collect(frame.select(id_of.alias(ID), label.alias(Y), **others)).drop_nulls([ID, Y])
     once = labels.unique(ID, keep="last", maintain_order=True)
     return once, labels.height - once.height
@@ -89,12 +99,15 @@ def join_labels(
         part = parts[at]
         rows = pl.read_parquet(store.get_blob(part.blob))
         joined = rows.join(labels.rename({Y: "__new"}), on=ID, how="left", maintain_order="left")
-        fresh = joined[Y].is_null() & joined["__new"].is_not_null()
         labels = labels.join(rows.select(ID).drop_nulls(), on=ID, how="anti")
+        joined = join_labels_of_others(joined) if contract.outputs else joined
+        if contract.task == "text":
+            rows = score_answers(joined, "__new")
+        else:
+            rows = joined.with_columns(pl.coalesce(Y, "__new").alias(Y)).drop("__new")
+        fresh = joined[Y].is_null() & rows[Y].is_not_null()
         if not fresh.any():
             continue
-        joined = join_labels_of_others(joined) if contract.outputs else joined
-        rows = joined.with_columns(pl.coalesce(Y, "__new").alias(Y)).drop("__new")
         parts[at] = rewrite_rows(store, state, part, rows)
         windows = dict(watched[part.version].windows)
         for window in _sum_window_labels(rows.filter(fresh), contract, watched[part.version].loss_edge, cut, windows):

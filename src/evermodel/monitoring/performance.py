@@ -18,7 +18,7 @@ from evermodel.core.stats.metric_intervals import measure_mean, measure_metric_o
 from evermodel.judging.task_metrics import list_metrics, list_ranking_metrics
 from evermodel.monitoring.monitor_state import WindowCounts
 from evermodel.monitoring.other_answers import list_others, select_answer
-from evermodel.monitoring.watched_rows import CODE, ERROR_GROUP, GROUP, SAMPLED, SECOND, Y, keep_known
+from evermodel.monitoring.watched_rows import CODE, ERROR_GROUP, EXACT, GROUP, SAMPLED, SECOND, Y, keep_known
 
 SMALLEST_SLICE = 30  # labelled rows
 MOST_SLICES = 40
@@ -91,6 +91,8 @@ def measure_metrics(
     A part is rows, and how many rows they stand for: labels of sampled rows are weighted, so that the values hold for
     all of them.
     """
+    if contract.task == "text":
+        return [measure_texts(rows) for rows, _ in parts]
     names = list_metrics(contract.task)
     read = [_read_labelled(rows, contract, names) for rows, _ in parts]
     values: list[dict[str, MetricValue]] = [{} for _ in parts]
@@ -110,13 +112,22 @@ def measure_metrics(
     ]
 
 
+def measure_texts(rows: pl.DataFrame) -> tuple[dict[str, MetricValue], int]:
+    """The F1 of words and the exact matches of the written answers that have a label, and how many those are."""
+    known = keep_known(rows, Y, CODE)
+    if not known.height:
+        return {}, 0
+    of = {"token_f1": known[CODE], "exact_match": known[EXACT]}
+    return {metric: measure_mean(values.to_numpy()) for metric, values in of.items()}, known.height
+
+
 def _read_labelled(rows: pl.DataFrame, contract: Contract, names: tuple[str, ...]) -> _Labelled | None:
     labelled = keep_known(rows, Y, CODE)
     if not labelled.height:
         return None
     y = labelled[Y].to_numpy()
     p, complete = read_predictions(labelled, contract)
-    if contract.task != "regression":
+    if contract.classes:
         y = y.astype(np.int64)
         names = tuple(m for m in names if complete or m in OF_ANSWERS)
     sampled_with = labelled[SAMPLED].to_numpy() if SAMPLED in labelled.columns and labelled[SAMPLED].count() else None
@@ -143,10 +154,10 @@ def measure_ranking(group: pl.Series, y: Array, score: Array) -> dict[str, Metri
 
 
 def count_confusion(rows: pl.DataFrame, contract: Contract) -> dict[str, dict[str, int]]:
-    """True class -> predicted class -> labelled rows; empty for regression and beyond ``MOST_CONFUSED`` classes."""
+    """True class -> predicted class -> labelled rows; empty without classes and beyond ``MOST_CONFUSED`` classes."""
     k = len(contract.classes)
     labelled = keep_known(rows, Y, CODE)
-    if contract.task == "regression" or k > MOST_CONFUSED or not labelled.height:
+    if not k or k > MOST_CONFUSED or not labelled.height:
         return {}
     names = [class_text(c) for c in contract.classes]
     pairs = labelled[Y].to_numpy().astype(np.int64) * k + labelled[CODE].to_numpy().astype(np.int64)
@@ -157,7 +168,7 @@ def count_confusion(rows: pl.DataFrame, contract: Contract) -> dict[str, dict[st
 def sum_window_confidences(rows: pl.DataFrame, contract: Contract) -> tuple[Sums, Sums] | None:
     """Sums over all rows and over the labelled ones; None where predictions came without probabilities."""
     answered = keep_known(rows, CODE)
-    if contract.task == "regression" or not answered.height:
+    if not contract.classes or not answered.height:
         return None
     p, whole = read_predictions(answered, contract)
     if not whole:
@@ -177,7 +188,7 @@ def estimate_accuracy(rows: pl.DataFrame, contract: Contract) -> MetricValue | N
     None where labels are too few, complete, or sampled; sampled ones are weighted instead.
     """
     answered = keep_known(rows, CODE)
-    if contract.task == "regression" or not answered.height or (SAMPLED in rows.columns and rows[SAMPLED].count()):
+    if not contract.classes or not answered.height or (SAMPLED in rows.columns and rows[SAMPLED].count()):
         return None
     p, whole = read_predictions(answered, contract)
     if not whole:
@@ -206,7 +217,7 @@ def sum_errors_by_group(rows: pl.DataFrame) -> tuple[tuple[float, ...], ...]:
 def read_predictions(rows: pl.DataFrame, contract: Contract) -> tuple[Array, bool]:
     """(n,) values or (n, k) probabilities, and True; without probabilities, predicted classes as 0 and 1, and False."""
     code = rows[CODE].to_numpy()
-    if contract.task == "regression":
+    if not contract.classes:
         return code, True
     k = len(contract.classes)
     shares = [f"p{i}" for i in range(k)]
@@ -218,8 +229,8 @@ def read_predictions(rows: pl.DataFrame, contract: Contract) -> tuple[Array, boo
 
 
 def count_predictions(rows: pl.DataFrame, contract: Contract) -> dict[str, int]:
-    """class -> how often it was predicted; empty for regression."""
-    if contract.task == "regression":
+    """class -> how often it was predicted; empty without classes."""
+    if not contract.classes:
         return {}
     counts = np.bincount(keep_known(rows, CODE)[CODE].to_numpy().astype(np.int64), minlength=len(contract.classes))
     return {class_text(c): int(n) for c, n in zip(contract.classes, counts, strict=True) if n}

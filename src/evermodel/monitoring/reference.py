@@ -26,6 +26,7 @@ ENOUGH = 2_000  # newest known rows that suffice as a reference; older ones may 
 PREDICTED = 20_000  # of them are predicted
 PERMUTED = 2_000  # of them measure the importance of columns
 MOST_COLUMNS = 300  # beyond which importance is not measured
+BAD_ANSWER = 0.5  # of the words of a free text, by F1: what shares less with its label is a bad answer
 LARGE = 0.8  # quantile of the reference rows' losses above which a loss is large
 JUDGED = 200  # judged rows that suffice as a baseline of the errors
 PREDICTION = "prediction"
@@ -78,7 +79,7 @@ def _build_prompt_monitor(
     of = {name: column for column in texts for name in columns if name.startswith(f"{column}.")}
     of |= {f"{column}.{REPEATS}": column for column in texts}
     related = {n: tuple(m for m in of if of[m] == column and m != n) for n, column in of.items()}
-    return VersionMonitor(card.version, columns, related=related, texts=texts)
+    return VersionMonitor(card.version, columns, loss_edge=BAD_ANSWER, related=related, texts=texts)
 
 
 def select_newest_rows(store: Store, name: str, model: Model) -> Table | None:

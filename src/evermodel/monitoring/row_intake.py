@@ -254,7 +254,7 @@ def sum_labels(answered: pl.DataFrame, contract: Contract, edge: float) -> tuple
         return 0, 0, 0
     y: Array = labelled[Y].to_numpy()
     p, whole = read_predictions(labelled, contract)
-    wrong = 0 if contract.task == "regression" else int((labelled[CODE].to_numpy() != y).sum())
+    wrong = 0 if not contract.classes else int((labelled[CODE].to_numpy() != y).sum())
     large = int((compute_losses(y, p) > edge).sum()) if whole and np.isfinite(edge) else 0
     return labelled.height, wrong, large
 

@@ -80,7 +80,7 @@ def _note_estimate(watched: VersionMonitor) -> tuple[str, ...]:
 def _note_texts(state: MonitorState, watched: VersionMonitor) -> tuple[str, ...]:
     """What of texts is not watched: answers of free text, and words where the monitor began before they were."""
     if state.task == "text":
-        return ("the prompts are watched; the answers are not, and no answer was written for them",)
+        return ("the prompts are watched, and those answers that came with them and have labels; none was written",)
     old = [n.removesuffix(LAST_OF_TEXT) for n in watched.columns if n.endswith(LAST_OF_TEXT)]
     if not (old := [n for n in old if n not in watched.texts]):
         return ()

@@ -42,8 +42,8 @@ from evermodel.registry.predictions.logged_files import LoggedFile, list_logged_
 from evermodel.registry.versions import load_version
 
 UNWATCHED = (
-    "is watched by its prompts alone: labels of its answers are not taken in",
-    "'evermodel evaluate' says how good it is on rows with reference answers.",
+    "has no probabilities by which rows could be chosen or intervals narrowed",
+    "Give reference answers as labels: 'evermodel watch NAME --labels FILE'.",
 )
 LEAST, MOST = 1e-6, 0.2  # of the false-alarm rate
 
@@ -82,7 +82,7 @@ def watch(
     from_log = data is None and labels is None and suggest is None and merge is None
     files = list_logged_files(store, name, version) if from_log else []
     model = load_version(store, card)
-    if labels is not None or suggest is not None or second is not None:
+    if suggest is not None or second is not None:
         refuse_text(model.contract.task, *UNWATCHED)
     request = WatchRequest(store, card, model, window, id, false_alarms, _load_second(store, name, second, model))
     before = state = read_state(store, name)[0]
@@ -100,8 +100,6 @@ def take_deliveries(
     """The rows or labels that a maintenance job found. Raises LeaseLost once another worker has taken ``fence``."""
     card = champion_of(store, name)
     model = load_version(store, card)
-    if labels is not None:
-        refuse_text(model.contract.task, *UNWATCHED)
     request = WatchRequest(store, card, model, None, id_column, None)
     before = read_state(store, name)[0]
     return _result(request, before, _take(request, data, labels, fence, before))
@@ -113,8 +111,6 @@ def _take_log(request: WatchRequest, files: list[LoggedFile], state: MonitorStat
     taken = state.batches if state is not None else {}
     for file in files:
         if file.version and _digest_source(file.path) in taken:
-            continue
-        if not file.version and request.model.contract.task == "text":  # labels of its answers: UNWATCHED
             continue
         if file.version and file.version != request.card.version:
             card = store.read_card(name, file.version)

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from evermodel.core.arrays import Array
+from evermodel.core.data.answer_texts import match_answers
 from evermodel.core.data.cleaning import clean, clean_in_batches
 from evermodel.core.data.content_features import with_descriptions
 from evermodel.core.data.contract import Contract
@@ -29,6 +30,7 @@ DEFAULT_ROWS = 1_000
 ID, Y, CODE, TIME, WINDOW = "__id", "__y", "__code", "__time", "__window"
 GROUP = "__group"  # the entity, within whose rows the scores may be a ranking
 SECOND = "__second"  # a second model's probability of the predicted class
+ANSWER, EXACT = "__answer", "__exact"  # of free text: what was written, until its label comes; whether both are equal
 ERROR_GROUP = "__error_group"  # of a regression: rows with similar errors
 SAMPLED = "__sampled"  # the probability with which a row was sampled for labelling; null where it was not
 
@@ -98,13 +100,18 @@ def inspect_rows(frame: pl.LazyFrame, contract: Contract, id_: str | None) -> In
         extra[ID] = pl.concat_str([canonical_text(pl.col(k), schema[k]).fill_null("") for k in keys], separator="|")
     if roles.entity in schema:
         extra[GROUP] = canonical_text(pl.col(str(roles.entity)), schema[str(roles.entity)])
-    if roles.target in schema and contract.task != "text":
-        extra[Y] = target_value(contract, schema).cast(pl.Float64)
+    writes = contract.task == "text"
+    given = "prediction" in schema and "prediction" not in contract.names
+    if roles.target in schema and (
+        given or not writes
+    ):  # without an answer, a reference answer is compared with nothing
+        extra[Y] = target_value(contract, schema).cast(pl.String if writes else pl.Float64)
     if contract.outputs:
         extra |= read_labels_of_others(contract, schema)
-    given = "prediction" in schema and "prediction" not in contract.names and contract.task != "text"
     shares: tuple[str, ...] = ()
-    if given:
+    if given and writes:
+        extra[ANSWER] = pl.col("prediction").cast(pl.String)
+    elif given:
         extra[CODE] = _read_prediction(contract, schema)
         named = tuple(f"p_{class_text(c)}" for c in contract.classes)
         shares = named if named and all(n in schema for n in named) else ()
@@ -174,7 +181,28 @@ def _slice_columns(contract: Contract, batch: pl.DataFrame) -> list[pl.Series]:
     return [batch[s].cast(pl.String).alias(f"s:{s}") for s in contract.roles.slices if s in batch.columns]
 
 
+def score_answers(rows: pl.DataFrame, reference: str) -> pl.DataFrame:
+    """Rows of free text, scored where an answer and the text in the column ``reference`` are there.
+
+    CODE becomes the F1 of their words, EXACT whether they are equal, Y 1, what both are at best. Both texts go.
+    """
+    if ANSWER not in rows.columns:
+        rows = rows.with_columns(pl.lit(None, pl.String).alias(ANSWER))
+    ready = rows[ANSWER].is_not_null() & rows[reference].is_not_null()
+    found = match_answers(rows[ANSWER].filter(ready).to_list(), rows[reference].filter(ready).to_list())
+    nothing, at = pl.Series([None] * rows.height, dtype=pl.Float64), ready.arg_true()
+    scored = []
+    for name, values in ((EXACT, found[:, 0]), (CODE, found[:, 1]), (Y, np.ones(len(found)))):
+        before = rows[name].clone() if name in rows.columns and name != reference else nothing.clone()
+        scored.append(before.scatter(at, values).alias(name))
+    answer = rows[ANSWER].clone().scatter(at, None)
+    return rows.drop(reference).with_columns(*scored, answer)
+
+
 def _keep_given(incoming: IncomingRows, model: Model, batch: pl.DataFrame) -> pl.DataFrame:
+    if model.contract.task == "text":
+        told = pl.DataFrame([*_own_columns(incoming, batch), batch[ANSWER], *_slice_columns(model.contract, batch)])
+        return score_answers(told.with_columns(pl.col(Y).cast(pl.String)), Y)
     shares = [batch[n].cast(pl.Float32, strict=False).alias(f"p{i}") for i, n in enumerate(incoming.probabilities)]
     own = [*_own_columns(incoming, batch), batch[CODE], *_slice_columns(model.contract, batch)]
     return pl.DataFrame([*own, *shares])

@@ -29,7 +29,7 @@ def describe_alarm(alarm: Alarm) -> str:
 def next_command(alarm: Alarm, name: str, version: str, task: str = "") -> str:
     """The command to run next for an alarm of the model ``name``, whose ``version`` is in service.
 
-    Labels of free text are not taken in: such a model is evaluated.
+    A model that writes texts is evaluated: answers that nobody logged cannot be compared with labels.
     """
     if alarm.kind == AlarmKind.QUALITY:
         return f"evermodel update {name} NEW_ROWS"

@@ -206,7 +206,7 @@ def learn_baselines(
     """The first windows with enough rows become the reference of what has none: predictions, errors, losses."""
     baselines, until = dict(watched.baselines), dict(watched.baseline_until)
     ready = [w for w in windows if w.key in mature and w.labelled]
-    usual = ("loss",) if task == "regression" else ("loss", "accuracy")
+    usual = ("loss",) if task in ("regression", "text") else ("loss", "accuracy")
     for metric in (*usual, *list_class_metrics(ready)):
         key, enough = subject_key(AlarmKind.QUALITY, metric), CLASS_BASELINE if metric not in usual else BASELINE
         if key in baselines or (metric == "loss" and math.isnan(watched.loss_edge)):
