@@ -4,8 +4,9 @@
 
 A reader may answer, or raise an error of Evermodel's own in one sentence. Anything else is a finding: the input is kept
 beside the corpus and the exit code is 1. Inputs that reach new lines of our code (sys.settrace) are kept and changed
-further, and those that earlier runs kept (``bench/fuzz_corpus``, a folder for each reader) are read first. atheris is not used: libFuzzer ends with the first crash of a library, and those libraries are not built for
-it. Inputs are read in forked processes under limits, a batch each, so that thousands are read a minute.
+further, and those that earlier runs kept (``bench/fuzz_corpus``, a folder for each reader) are read first. atheris is
+not used: libFuzzer ends with the first crash of a library, and those libraries are not built for it. Inputs are read in
+forked processes under limits, a batch each, so that thousands are read a minute.
 """
 
 from __future__ import annotations
