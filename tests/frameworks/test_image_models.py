@@ -265,4 +265,4 @@ def test_a_picture_is_turned_upright_as_its_camera_says(models: dict[str, Any]) 
     Image.fromarray(pixels[::-1, ::-1]).save(turned, "PNG", exif=told)
     frame = pl.DataFrame({"picture": [upright.getvalue(), turned.getvalue()]})
     one, two = plugin.predict(models["vit"], frame)
-    np.testing.assert_array_equal(one, two)
+    np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)  # a batch adds in another order than a single picture
