@@ -188,3 +188,14 @@ def test_rows_that_we_never_write_are_refused(good, tmp_path, kind):
     assert error.value.exit_code == 2
     assert "\n" not in error.value.message and len(error.value.message) < 500
     assert not (tmp_path / "new" / "versions").exists() or not any((tmp_path / "new" / "versions").iterdir())
+
+
+def test_a_header_of_a_length_beyond_any_file_is_refused(tmp_path):
+    header = tarfile.TarInfo("header")
+    header.type, told = tarfile.XHDTYPE, b"9" * 30 + b" path=x\n"
+    header.size = len(told)
+    at = tmp_path / "header.tar"
+    at.write_bytes(header.tobuf(tarfile.PAX_FORMAT) + told.ljust(512, b"\0") + bytes(1024))
+    with pytest.raises(EvermodelError, match="is no whole backup") as caught:
+        evermodel.restore(at, to=tmp_path / "registry")
+    assert "\n" not in caught.value.message

@@ -96,7 +96,7 @@ def reading(at: Path, scratch: Path) -> Iterator[Path]:
                     with to.open("wb") as target:
                         shutil.copyfileobj(source, target)
         yield folder
-    except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError, OverflowError) as error:
         said = (str(error).splitlines() or [""])[0].rstrip(":")
         raise BadData(f"{at.name} is no whole backup ({type(error).__name__}: {said}).", "Copy it again.") from None
     finally:
