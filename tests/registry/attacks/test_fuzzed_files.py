@@ -11,7 +11,7 @@ from evermodel.core.model.framework import FRAMEWORKS
 from evermodel.registry.adoption.sandbox import _predict_zeros
 
 FOLDER = Path(__file__).parent / "fuzzed"
-FRAMEWORK_OF = {".keras": "keras", ".pt2": "torch", ".cbm": "catboost", ".json": "catboost"}
+FRAMEWORK_OF = {".keras": "keras", ".pt2": "torch", ".cbm": "catboost", ".json": "catboost", ".txt": "lightgbm"}
 
 
 READ = {"no-argument.pt2"}  # a sigmoid whose tensor is given by its name: a program like any

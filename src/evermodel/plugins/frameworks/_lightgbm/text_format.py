@@ -20,6 +20,9 @@ from evermodel.plugins.frameworks._lightgbm.tree import check_tree, fields_of, s
 END_OF_TREES = "end of trees"
 MAGIC = b"tree\n"
 _PARAMETER = re.compile(r"\[(\w+): (.*)\]")
+# Only a line's end and a tab may be in the text: LightGBM ends a line at a carriage return as well, and then reads past
+# the end of a parameter's line that has no colon.
+_CONTROL_CHARACTERS = bytes(set(range(32)) - set(b"\n\t")) + b"\x7f"
 _AGAIN = "Save it again with Booster.save_model()."
 
 
@@ -74,6 +77,7 @@ def parse(data: bytes, name: str = "The model", *, ours: bool = False) -> Native
     try:
         model = _parse(data)
         if not ours:
+            _check_characters(data)
             _check(model)
         return model
     except (ValueError, KeyError, IndexError, RecursionError) as error:
@@ -98,6 +102,11 @@ def _parse(data: bytes) -> Native:
     if not rest.startswith(END_OF_TREES):
         raise ValueError(f"{END_OF_TREES!r} does not follow the trees")
     return Native(header, tuple(trees), _parameters(rest), _categories(rest))
+
+
+def _check_characters(data: bytes) -> None:
+    if len(data.translate(None, _CONTROL_CHARACTERS)) != len(data):
+        raise ValueError("it has a control character in its text")
 
 
 def _check(model: Native) -> None:
