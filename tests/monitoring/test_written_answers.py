@@ -73,7 +73,10 @@ def test_rows_that_hold_both_are_measured_at_once_and_bad_answers_alarm(registry
     bad.write_ndjson(tmp_path / "bad.jsonl")
     answer = ask(["watch", "m", str(tmp_path / "bad.jsonl")], registry)
     assert answer.code == 20, answer.out + answer.err
-    assert "rows with a large loss rose to" in answer.out and "token_f1" in answer.out
+    assert (
+        "answers that share less than half of their words with the label rose to" in answer.out
+        and "token_f1" in answer.out
+    )
     assert "next: evermodel update m NEW_ROWS" in answer.out
     shown = ask(["metrics", "m", "--once"], registry)
     assert 'metric="token_f1"' in shown.out, shown.out[:2000] + shown.err

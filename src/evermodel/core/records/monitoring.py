@@ -60,6 +60,7 @@ class AlarmCause(StrEnum):
 
     WRONG_ANSWERS_ROSE = "wrong_answers_rose"
     LARGE_LOSSES_ROSE = "large_losses_rose"
+    POOR_TEXTS_ROSE = "poor_texts_rose"  # written answers that share few words with their labels
     CLASS_ERRORS_ROSE = "class_errors_rose"  # wrong answers to rows of one class
     VALUES_SHIFTED = "values_shifted"
     PREDICTIONS_SHIFTED = "predictions_shifted"

@@ -98,6 +98,7 @@ def _quality(alarm: Alarm) -> str:
 _QUALITY = {
     AlarmCause.WRONG_ANSWERS_ROSE: "wrong answers",
     AlarmCause.LARGE_LOSSES_ROSE: "rows with a large loss",
+    AlarmCause.POOR_TEXTS_ROSE: "answers that share less than half of their words with the label",
     AlarmCause.CLASS_ERRORS_ROSE: "wrong answers",
 }
 
@@ -154,6 +155,7 @@ def _volume(alarm: Alarm) -> str:
 _TEXTS: dict[AlarmCause, Callable[[Alarm], str]] = {
     AlarmCause.WRONG_ANSWERS_ROSE: _quality,
     AlarmCause.LARGE_LOSSES_ROSE: _quality,
+    AlarmCause.POOR_TEXTS_ROSE: _quality,
     AlarmCause.CLASS_ERRORS_ROSE: _quality,
     AlarmCause.VALUES_SHIFTED: _shifted,
     AlarmCause.PREDICTIONS_SHIFTED: _predictions,

@@ -34,6 +34,8 @@ def find_cause(state: MonitorState, watched: VersionMonitor, subject: Subject) -
     )
     if subject.kind is AlarmKind.QUALITY:
         cause = OF_METRIC.get(subject.subject, AlarmCause.CLASS_ERRORS_ROSE)
+        if cause is AlarmCause.LARGE_LOSSES_ROSE and state.task == "text":
+            cause = AlarmCause.POOR_TEXTS_ROSE
         return cause, AlarmData(now, before, changed_columns=changed)
     if subject.subject == PREDICTION:
         return AlarmCause.PREDICTIONS_SHIFTED, AlarmData(changed_columns=changed)
