@@ -10,6 +10,8 @@ import pytest
 
 import evermodel as em
 from evermodel.core.errors import AskedWrongly
+from evermodel.monitoring.alarms.alarm_wording import build_notices
+from evermodel.monitoring.texts.written_answers import describe_answers, sum_answers
 from evermodel.monitoring.watched_rows import ANSWER, CODE, EXACT, ID, Y, score_answers
 from tests.cli.ground import ask
 from tests.frameworks.test_free_text import make_rows
@@ -87,3 +89,44 @@ def test_rows_with_labels_and_no_answer_measure_nothing(registry: Path) -> None:
     assert status.counters["predictions"] == 300 and not status.counters.get("labels")
     with pytest.raises(AskedWrongly, match="no probabilities"):
         em.watch("m", make_rows(30, 7), suggest=10, to="rows.csv", registry=registry)
+
+
+def test_prompts_that_the_network_finds_unlikely_and_answers_that_refuse_alarm(registry: Path) -> None:
+    quiet = em.watch("m", answered(1200, 8, 0.05), registry=registry).status
+    drifts = {d.column: d.statistics for d in quiet.drift}
+    usual = drifts["prompt.surprise"]["mean"]
+    assert usual == pytest.approx(drifts["prompt.surprise"]["reference_mean"], rel=0.2) and not quiet.open
+    assert drifts["answers.refusals"] == {"mean": 0.0, "reference_mean": 0.0}
+
+    rows = answered(1000, 9, 0.05).with_columns(
+        pl.col("prompt").str.reverse(),
+        prediction=pl.when(pl.int_range(1000) % 4 == 0)
+        .then(pl.lit("I\u2019m sorry, but I can\u2019t help with that."))
+        .when(pl.int_range(1000) % 4 == 1)
+        .then(pl.lit("and so on and so " * 9))
+        .otherwise(pl.col("prediction")),
+    )
+    status = em.watch("m", rows, registry=registry).status
+    drifts = {d.column: d.statistics for d in status.drift}
+    assert drifts["prompt.surprise"]["mean"] > 1.5 * usual
+    assert drifts["answers.refusals"]["mean"] == 0.25 and drifts["answers.loops"]["mean"] == 0.25
+    texts = " ".join(notice.text for notice in build_notices(status))
+    assert "the model's answers changed: 25.0% refuse (none of the first answers watched)" in texts
+    assert "25.0% say the same phrases again and again" in texts
+
+
+@pytest.mark.parametrize(
+    ("answer", "refuses"),
+    [
+        ("I cannot help with that request.", True),
+        ("I'm sorry, but I can't do that.", True),
+        ("As an AI language model, I have no opinion.", True),
+        ("Es tut mir leid, dabei kann ich nicht helfen.", True),
+        ("I'm sorry to hear that your card was stolen. Call us at once.", False),
+        ("The card cannot be used abroad.", False),
+        ("", False),
+    ],
+)
+def test_a_refusal_is_told_from_an_answer(answer: str, refuses: bool) -> None:
+    counts = sum_answers(pl.DataFrame(describe_answers(pl.Series([answer, None]))))
+    assert (counts.answers, counts.refusals, counts.empty) == (1, int(refuses), int(not answer))

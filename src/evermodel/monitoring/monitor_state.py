@@ -22,6 +22,7 @@ from evermodel.core.stats.row_cells import Cells
 from evermodel.core.store import Move, Store
 from evermodel.monitoring.texts.text_counts import TextCounts
 from evermodel.monitoring.texts.text_reference import TextReference
+from evermodel.monitoring.texts.written_answers import AnswerCounts
 
 TRIES = 20  # of putting a state in place while others do the same
 ALIAS = "monitor"
@@ -46,6 +47,7 @@ class WindowCounts:
     n_merged: int = 1  # windows that were merged into it
     texts: Mapping[str, TextCounts] = field(default_factory=dict)  # column -> its texts
     by_class: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # class in truth -> wrong, right answers
+    answers: AnswerCounts = field(default_factory=AnswerCounts)  # that a model of free text wrote
 
     def __add__(self, other: WindowCounts) -> WindowCounts:
         names, classes = dict.fromkeys((*self.columns, *other.columns)), {**self.by_class, **other.by_class}
@@ -69,6 +71,7 @@ class WindowCounts:
             n_merged=self.n_merged,
             texts={n: add_counts(self.texts.get(n), other.texts.get(n)) for n in {**self.texts, **other.texts}},
             by_class={c: _add_pairs(self.by_class.get(c), other.by_class.get(c)) for c in classes},
+            answers=self.answers + other.answers,
         )
 
 

@@ -18,7 +18,7 @@ from evermodel.core.stats.reference_bins import ColumnReference, build_reference
 from evermodel.core.stats.row_cells import JOINT, Cells
 from evermodel.core.store import Store
 from evermodel.monitoring.monitor_state import VersionMonitor
-from evermodel.monitoring.texts.text_columns import REPEATS, find_embedding, learn_text_columns, list_learnt_columns
+from evermodel.monitoring.texts.text_columns import REPEATS, find_text_network, learn_text_columns, list_learnt_columns
 from evermodel.monitoring.texts.text_reference import TextReference
 from evermodel.registry.row_memory import read_memory
 
@@ -44,7 +44,7 @@ def build_version_monitor(store: Store, card: VersionCard, model: Model) -> Vers
     names = [*(n for n in inputs if n not in telling.values()), *telling]
     kinds = {c.kind for c in model.contract.columns}
     texts, columns = (
-        ({}, {}) if "text" not in kinds else learn_text_columns(frame, model.contract, find_embedding(model))
+        ({}, {}) if "text" not in kinds else learn_text_columns(frame, model.contract, find_text_network(model))
     )
     columns |= build_references(frame, names)
     if model.contract.task == "text":  # its prompts are watched; it would take hours to write answers

@@ -21,9 +21,10 @@ from evermodel.core.store import Store
 from evermodel.monitoring.monitor_state import MonitorState, StoredRows, VersionMonitor, WindowCounts
 from evermodel.monitoring.performance import count_predictions, read_predictions
 from evermodel.monitoring.reference import PREDICTION, compute_losses, select_prediction
-from evermodel.monitoring.texts.text_columns import count_texts, find_embedding
+from evermodel.monitoring.texts.text_columns import count_texts, find_text_network
 from evermodel.monitoring.texts.text_counts import TextCounts
-from evermodel.monitoring.texts.text_reference import Embed
+from evermodel.monitoring.texts.text_reference import NO_NETWORK, TextNetwork
+from evermodel.monitoring.texts.written_answers import sum_answers
 from evermodel.monitoring.watched_rows import (
     CODE,
     ERROR_GROUP,
@@ -70,7 +71,9 @@ def take_rows(
     incoming = inspect_rows(shuffle_rows(rows) if shuffled else rows, model.contract, id_)
     watched = state.watched[state.version]
     intake = Intake(store, state, watched, model.contract, incoming, cut)
-    intake.embed = find_embedding(model) if watched.texts and not incoming.given else None
+    # Answers of free text are always given, and how likely its prompts are the network alone can say.
+    if watched.texts and (not incoming.given or model.contract.task == "text"):
+        intake.network = find_text_network(model)
     for block in predict_blocks(incoming, model, cut, state.counters.get("predictions", 0), second):
         intake.add(block)
     return intake.build_state(), set(intake.touched)
@@ -105,7 +108,7 @@ class Intake:
         self.newest = -np.inf
         self.last_window: int | None = None
         self.recent_texts = watched.recent_texts
-        self.embed: Embed | None = None  # how the model's network sees texts
+        self.network: TextNetwork = NO_NETWORK
 
     def add(self, block: Block) -> None:
         """Counts the rows of a block by window, and stores their predictions."""
@@ -169,7 +172,7 @@ class Intake:
         texts: Mapping[str, list[TextCounts]] = {}
         if self.watched.texts:
             known_texts = inputs.drop([c for c in self.incoming.missing_columns if c in inputs.columns])
-            counted = count_texts(known_texts, self.watched.texts, known, self.recent_texts, codes, n, self.embed)
+            counted = count_texts(known_texts, self.watched.texts, known, self.recent_texts, codes, n, self.network)
             columns, texts = {**columns, **counted.columns}, counted.sums
             self.recent_texts = counted.recent
         order = np.argsort(codes, kind="stable")
@@ -188,7 +191,9 @@ class Intake:
             predicted = count_predictions(part, self.contract)
             texts_of = {name: of[i] for name, of in texts.items()}
             wrong = count_class_errors(answered, self.contract) if self.contract.task == "multiclass" else {}
-            windows.append(WindowCounts(*names, part.height, *sums, counts, predicted, texts=texts_of, by_class=wrong))
+            window = WindowCounts(*names, part.height, *sums, counts, predicted, texts=texts_of, by_class=wrong)
+            writes = self.contract.task == "text"
+            windows.append(dataclasses.replace(window, answers=sum_answers(part)) if writes else window)
         return windows
 
     def _flush(self) -> None:

@@ -20,6 +20,7 @@ from evermodel.monitoring.alarms.incidents import find_open_alarms
 from evermodel.monitoring.monitor_state import MonitorState, VersionMonitor, WindowCounts
 from evermodel.monitoring.reference import PREDICTION
 from evermodel.monitoring.texts.text_changes import MEASURED, measure_aspect, share_of_baseline
+from evermodel.monitoring.texts.written_answers import ANSWERS, KINDS
 from evermodel.monitoring.windows import list_earlier_sums, quantile_of_delays
 from evermodel.registry.results import Result, to_json_value
 
@@ -102,7 +103,7 @@ def _list_drift(state: MonitorState, watched: VersionMonitor) -> Iterator[Drift]
     if not keys:
         return
     newest = watched.windows[keys[-1]]
-    of_texts = _measure_texts(watched, newest) if watched.texts else {}
+    of_texts = _measure_texts(watched, newest)
     for name, reference in watched.columns.items():
         if name in newest.columns:
             drift = _compute_drift(state, watched, name, reference, newest.columns[name])
@@ -117,12 +118,19 @@ def _measure_texts(watched: VersionMonitor, newest: WindowCounts) -> dict[str, d
     means: dict[str, dict[str, float]] = {}
     for column, texts in newest.texts.items():
         for aspect in MEASURED if texts.texts else ():
+            if aspect is TextAspect.SURPRISE and not texts.read_characters:
+                continue
             name = f"{column}.{aspect}"
             means[name] = {"mean": measure_aspect(aspect, texts)}
             if aspect is not TextAspect.REPEATS:
                 means[name]["reference_mean"] = measure_aspect(aspect, watched.texts[column].counts)
             elif (before := watched.baselines.get(f"drift:{name}")) is not None:
                 means[name]["reference_mean"] = share_of_baseline(before)
+    for kind in KINDS if newest.answers.answers else ():
+        true, others = newest.answers.count(kind)
+        means[f"{ANSWERS}.{kind}"] = {"mean": true / (true + others)}
+        if (before := watched.baselines.get(f"drift:{ANSWERS}.{kind}")) is not None:
+            means[f"{ANSWERS}.{kind}"]["reference_mean"] = share_of_baseline(before)
     return means
 
 

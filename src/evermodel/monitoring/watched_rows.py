@@ -23,6 +23,7 @@ from evermodel.core.durations import SECONDS, parse_counted_unit
 from evermodel.core.errors import BadSetting, NotFound
 from evermodel.core.model.model import Model
 from evermodel.monitoring.other_answers import predict_others, read_labels_of_others
+from evermodel.monitoring.texts.written_answers import describe_answers
 from evermodel.registry.prediction import ID_NAMES, class_codes
 
 MOST_CLASSES_KEPT = 50  # up to which a row's whole distribution is kept; else that of the likeliest class
@@ -201,7 +202,8 @@ def score_answers(rows: pl.DataFrame, reference: str) -> pl.DataFrame:
 
 def _keep_given(incoming: IncomingRows, model: Model, batch: pl.DataFrame) -> pl.DataFrame:
     if model.contract.task == "text":
-        told = pl.DataFrame([*_own_columns(incoming, batch), batch[ANSWER], *_slice_columns(model.contract, batch)])
+        own = [*_own_columns(incoming, batch), *_slice_columns(model.contract, batch)]
+        told = pl.DataFrame([*own, batch[ANSWER], *describe_answers(batch[ANSWER])])
         return score_answers(told.with_columns(pl.col(Y).cast(pl.String)), Y)
     shares = [batch[n].cast(pl.Float32, strict=False).alias(f"p{i}") for i, n in enumerate(incoming.probabilities)]
     own = [*_own_columns(incoming, batch), batch[CODE], *_slice_columns(model.contract, batch)]

@@ -66,6 +66,7 @@ class AlarmCause(StrEnum):
     PREDICTIONS_SHIFTED = "predictions_shifted"
     COLUMNS_SHIFTED_TOGETHER = "columns_shifted_together"
     TEXTS_CHANGED = "texts_changed"
+    ANSWERS_CHANGED = "answers_changed"  # what the model writes
     VALUES_MISSING = "values_missing"
     CATEGORIES_UNSEEN = "categories_unseen"
     VALUES_OUT_OF_RANGE = "values_out_of_range"
@@ -91,6 +92,7 @@ class TextAspect(StrEnum):
     LANGUAGE = "language"
     UNSEEN_WORDS = "unseen words"
     REPEATS = "repeats"
+    SURPRISE = "surprise"  # how unlikely the model's network finds them
     LENGTH = "length"
     MEANING = "meaning"
     NOVELTY = "novelty"
@@ -100,11 +102,16 @@ class TextAspect(StrEnum):
     CAPITALS = "capitals"
     SIGNS = "signs"
     NOT_ASCII = "not ASCII"
+    EMPTY = "empty"  # of written answers, as the next two
+    REFUSALS = "refusals"
+    LOOPS = "loops"  # answers that run in circles
 
 
 @dataclass(frozen=True)
 class TextChange:
-    """One aspect of a column's texts: characters a text or a word, else a share; of new rows and of the reference."""
+    """One aspect of a column's texts, of new rows and of the reference: characters a text or a word, bits a character,
+    else a share.
+    """
 
     column: str
     aspect: TextAspect

@@ -21,7 +21,7 @@ _LINKS = {
 def describe_alarm(alarm: Alarm) -> str:
     """What was observed, in one sentence without its full stop: notices and tables put it into their own lines."""
     text = _TEXTS[AlarmCause(alarm.cause)](alarm)
-    if alarm.data.texts and alarm.cause != AlarmCause.TEXTS_CHANGED:
+    if alarm.data.texts and alarm.cause not in (AlarmCause.TEXTS_CHANGED, AlarmCause.ANSWERS_CHANGED):
         text += f"; {describe_changes(alarm.data.texts)}"
     return text + _describe_members(alarm)
 
@@ -163,6 +163,9 @@ _TEXTS: dict[AlarmCause, Callable[[Alarm], str]] = {
         "the columns depend on each other differently than in the reference rows, even if each looks as before"
     ),
     AlarmCause.TEXTS_CHANGED: _texts,
+    AlarmCause.ANSWERS_CHANGED: lambda a: (
+        describe_changes(a.data.texts) or f"{a.subject} rose above what they were of the first answers watched"
+    ),
     AlarmCause.VALUES_MISSING: _missing,
     AlarmCause.CATEGORIES_UNSEEN: lambda a: (
         f"{a.subject} holds categories that the reference rows do not hold, "

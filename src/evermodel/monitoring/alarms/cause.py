@@ -10,6 +10,7 @@ from evermodel.monitoring.alarms.subjects import Subject
 from evermodel.monitoring.monitor_state import MonitorState, VersionMonitor
 from evermodel.monitoring.reference import PREDICTION
 from evermodel.monitoring.texts.text_changes import find_aspect, measure_change, share_of_baseline
+from evermodel.monitoring.texts.written_answers import ANSWERS, KINDS
 
 OF_KIND = {
     AlarmKind.MISSING: AlarmCause.VALUES_MISSING,
@@ -24,6 +25,10 @@ def find_cause(state: MonitorState, watched: VersionMonitor, subject: Subject) -
     newest = subject.windows[-1]
     now = float(newest[0]) / max(1.0, float(newest.sum()))
     before = float(subject.reference[0] / subject.reference.sum())
+    written = find_aspect(subject.subject, {ANSWERS: None})
+    if written is not None and written[1] in KINDS:
+        before = share_of_baseline(watched.baselines[subject.key])
+        return AlarmCause.ANSWERS_CHANGED, AlarmData(texts=(TextChange(*written, now, before),))
     changed_text = find_aspect(subject.subject, watched.texts) if watched.texts else None
     if changed_text is not None:
         return AlarmCause.TEXTS_CHANGED, _describe_texts(watched, subject, *changed_text)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from evermodel.core.arrays import Array
-from evermodel.core.records.monitoring import AlarmKind
+from evermodel.core.records.monitoring import AlarmKind, TextAspect
 from evermodel.core.stats.overdispersion import estimate_overdispersion_around_step
 from evermodel.core.stats.reference_bins import ColumnCounts
 from evermodel.core.stats.row_cells import JOINT
 from evermodel.monitoring.monitor_state import VersionMonitor, WindowCounts
 from evermodel.monitoring.reference import PREDICTION
 from evermodel.monitoring.texts.text_columns import REPEATS
+from evermodel.monitoring.texts.written_answers import ANSWERS, KINDS
 
 BASELINE = 1_000  # rows of the first windows that stand for "as before" where there is no reference
 SHARES = {  # of the false-alarm rate; they add up to one
@@ -85,13 +87,14 @@ def list_class_metrics(windows: Sequence[WindowCounts]) -> tuple[str, ...]:
 def list_subjects(watched: VersionMonitor, windows: list[WindowCounts], mature: set[str]) -> Iterator[Subject]:
     """What can be tested now. ``windows`` are oldest first; ``mature`` holds keys of those whose labels have come."""
     columns = [c for c in watched.columns if c not in (PREDICTION, JOINT)]
-    n_subjects = len(columns) + len(watched.texts)
+    rates = _list_rates(watched, windows) if watched.texts or (windows and windows[-1].answers.answers) else []
+    n_subjects = len(columns) + len(rates)
     for name in columns:
         keys, counts = _counts_of(windows, name)
         if keys:
             yield from _column_subjects(watched, name, keys, counts, 1.0 / n_subjects)
-    for name in watched.texts:
-        yield from _repeats_subject(watched, windows, name, 1.0 / n_subjects)
+    for rate in rates:
+        yield from _rate_subject(watched, windows, rate, 1.0 / n_subjects)
     keys, counts = _counts_of(windows, JOINT)
     if keys:
         subjects = _column_subjects(watched, JOINT, keys, counts, 1.0)
@@ -158,26 +161,48 @@ def _prediction_subject(watched: VersionMonitor, windows: list[WindowCounts]) ->
     yield Subject(AlarmKind.DRIFT, PREDICTION, keys, bins, before, SHARES["prediction"], one_sided=False)
 
 
-def _repeats_subject(
-    watched: VersionMonitor, windows: list[WindowCounts], column: str, part: float
-) -> Iterator[Subject]:
-    """Texts that repeat others, against the first rows watched: rows to learn from are often rid of duplicates."""
-    name = f"{column}.{REPEATS}"
-    key = subject_key(AlarmKind.DRIFT, name)
-    held = [w for w in _after_baseline(windows, watched, key) if column in w.texts and w.texts[column].texts]
-    if key not in watched.baselines or not held:
-        return
-    repeated = np.array([_count_repeats(w, column) for w in held], dtype=np.float64)
-    effect = 1.0 + estimate_overdispersion_around_step(repeated) * float(np.median(repeated.sum(axis=1)))
-    before = np.maximum(np.asarray(watched.baselines[key]) / effect, 0.5)
-    keys = tuple(w.key for w in held)
-    yield Subject(AlarmKind.DRIFT, name, keys, repeated / effect, before, SHARES["drift"] * part, one_sided=True)
+@dataclass(frozen=True)
+class _Rate:
+    """A share of a window's texts that may not rise above what it was in the first rows watched.
+
+    Texts that repeat others: rows to learn from are often rid of duplicates. Answers that are empty, refuse or run in
+    circles: nothing is written for the reference rows, which would take hours.
+    """
+
+    name: str
+    count: Callable[[WindowCounts], tuple[int, int]]  # of a window: texts for which it holds, and the others
+
+    @property
+    def key(self) -> str:
+        return subject_key(AlarmKind.DRIFT, self.name)
+
+
+def _list_rates(watched: VersionMonitor, windows: Sequence[WindowCounts]) -> list[_Rate]:
+    rates = [_Rate(f"{column}.{REPEATS}", partial(_count_repeats, column=column)) for column in watched.texts]
+    if any(w.answers.answers for w in windows):
+        rates += [_Rate(f"{ANSWERS}.{kind}", partial(_count_answers, kind=kind)) for kind in KINDS]
+    return rates
 
 
 def _count_repeats(window: WindowCounts, column: str) -> tuple[int, int]:
-    """Texts of a window that repeat one before them, and the others."""
-    texts = window.texts[column]
-    return texts.repeated, texts.texts - texts.repeated
+    texts = window.texts.get(column)
+    return (texts.repeated, texts.texts - texts.repeated) if texts else (0, 0)
+
+
+def _count_answers(window: WindowCounts, kind: TextAspect) -> tuple[int, int]:
+    return window.answers.count(kind)
+
+
+def _rate_subject(watched: VersionMonitor, windows: list[WindowCounts], rate: _Rate, part: float) -> Iterator[Subject]:
+    counted = [(w.key, rate.count(w)) for w in _after_baseline(windows, watched, rate.key)]
+    held = [(key, counts) for key, counts in counted if sum(counts)]
+    if rate.key not in watched.baselines or not held:
+        return
+    true = np.array([counts for _, counts in held], dtype=np.float64)
+    effect = 1.0 + estimate_overdispersion_around_step(true) * float(np.median(true.sum(axis=1)))
+    before = np.maximum(np.asarray(watched.baselines[rate.key]) / effect, 0.5)
+    keys = tuple(key for key, _ in held)
+    yield Subject(AlarmKind.DRIFT, rate.name, keys, true / effect, before, SHARES["drift"] * part, one_sided=True)
 
 
 def _quality_subject(
@@ -222,13 +247,11 @@ def learn_baselines(
         bins = reference.merge_bins(np.stack([w.columns[PREDICTION].bins for w in first])).sum(axis=0)
         baselines[DRIFT_OF_PREDICTION] = tuple((bins + 0.5).tolist())
         until[DRIFT_OF_PREDICTION] = first[-1].key
-    for column in watched.texts:
-        key = subject_key(AlarmKind.DRIFT, f"{column}.{REPEATS}")
-        held = [w for w in windows if column in w.texts]
-        first = _first_windows(held, [w.texts[column].texts for w in held])
-        if key not in baselines and first:
-            repeated, others = np.sum([_count_repeats(w, column) for w in first], axis=0).tolist()
-            baselines[key], until[key] = (repeated + 0.5, others + 0.5), first[-1].key
+    for rate in _list_rates(watched, windows) if watched.texts or (windows and windows[-1].answers.answers) else []:
+        first = _first_windows(windows, [sum(rate.count(w)) for w in windows])
+        if rate.key not in baselines and first:
+            true, others = np.sum([rate.count(w) for w in first], axis=0).tolist()
+            baselines[rate.key], until[rate.key] = (true + 0.5, others + 0.5), first[-1].key
     return dataclasses.replace(watched, baselines=baselines, baseline_until=until)
 
 

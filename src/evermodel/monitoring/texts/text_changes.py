@@ -12,12 +12,19 @@ from evermodel.core.records.monitoring import TextAspect, TextChange
 from evermodel.monitoring.texts.languages import NOT_TOLD
 from evermodel.monitoring.texts.scripts_of_texts import ANOTHER, EMPTY, NO_LETTERS
 from evermodel.monitoring.texts.text_counts import TextCounts
+from evermodel.monitoring.texts.written_answers import ANSWERS
 
 SHOWN = 3  # changes that a sentence names
 RARE = 0.1  # of the reference rows' texts are as unlike the others as the texts that are counted
 MUCH = 1.5  # times as long, from which the ratio is told
-NEED_WORDS = (TextAspect.UNSEEN_WORDS, TextAspect.NOVELTY, TextAspect.TOPIC, TextAspect.MEANING)  # else null
-REFERENCE = "in the reference rows"
+NEED_WORDS = (  # else null
+    TextAspect.UNSEEN_WORDS,
+    TextAspect.NOVELTY,
+    TextAspect.TOPIC,
+    TextAspect.MEANING,
+    TextAspect.SURPRISE,
+)
+REFERENCE, FIRST_ANSWERS = "in the reference rows", "of the first answers watched"
 
 
 # What each aspect is the share of, or the mean: a sum over the texts, and by what it is divided.
@@ -30,6 +37,7 @@ MEASURED: dict[TextAspect, Callable[[TextCounts], tuple[int, int]]] = {
     TextAspect.CAPITALS: lambda of: (of.capitals, of.characters),
     TextAspect.SIGNS: lambda of: (of.signs, of.characters),
     TextAspect.NOT_ASCII: lambda of: (of.not_ascii, of.characters),
+    TextAspect.SURPRISE: lambda of: (of.bits, of.read_characters),
 }
 
 
@@ -95,12 +103,13 @@ def describe_changes(changes: Sequence[TextChange]) -> str:
 def _describe_column(column: str, changes: Sequence[TextChange]) -> str:
     told = sorted(changes, key=_size, reverse=True)
     more = f"; {len(told) - SHOWN} more of their measures changed" if len(told) > SHOWN else ""
-    return f"the texts of {column} changed: {'; '.join(_SENTENCES[c.aspect](c) for c in told[:SHOWN])}{more}"
+    what = "the model's answers" if column == ANSWERS else f"the texts of {column}"
+    return f"{what} changed: {'; '.join(_SENTENCES[c.aspect](c) for c in told[:SHOWN])}{more}"
 
 
 def _size(c: TextChange) -> float:
     """How large a change is, in units that shares and lengths have in common: Cohen's h, and the log of a ratio."""
-    if c.aspect in (TextAspect.LENGTH, TextAspect.WORD_LENGTH):
+    if c.aspect in (TextAspect.LENGTH, TextAspect.WORD_LENGTH, TextAspect.SURPRISE):
         return abs(math.log(max(c.now, 0.1) / max(c.before, 0.1)))
     return 2.0 * abs(math.asin(min(1.0, c.now) ** 0.5) - math.asin(min(1.0, c.before) ** 0.5))
 
@@ -165,5 +174,15 @@ _SENTENCES: dict[TextAspect, Callable[[TextChange], str]] = {
     TextAspect.DIGITS: _characters("digits"),
     TextAspect.CAPITALS: _characters("capital letters"),
     TextAspect.SIGNS: _characters("punctuation and signs"),
+    TextAspect.SURPRISE: lambda c: (
+        f"the model's network finds them less likely: {c.now:.2f} bits a character ({c.before:.2f} {REFERENCE})"
+        if c.now > c.before
+        else f"the model's network finds them likelier: {c.now:.2f} bits a character ({c.before:.2f} {REFERENCE})"
+    ),
+    TextAspect.EMPTY: lambda c: f"{_percent(c.now)} are empty {_before(c.before, FIRST_ANSWERS)}",
+    TextAspect.REFUSALS: lambda c: f"{_percent(c.now)} refuse {_before(c.before, FIRST_ANSWERS)}",
+    TextAspect.LOOPS: lambda c: (
+        f"{_percent(c.now)} say the same phrases again and again {_before(c.before, FIRST_ANSWERS)}"
+    ),
     TextAspect.NOT_ASCII: _characters("characters beyond ASCII"),
 }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,14 +13,15 @@ import polars as pl
 from evermodel.core.arrays import Array
 from evermodel.core.data.content_features import TEXT
 from evermodel.core.data.contract import Contract
-from evermodel.core.model.capabilities import TextEmbedding
+from evermodel.core.model.capabilities import TextEmbedding, TextWriting
 from evermodel.core.model.model import Model
 from evermodel.core.stats.reference_bins import ColumnCounts, ColumnReference, build_references, count_groups
 from evermodel.monitoring.texts.text_changes import NEED_WORDS, find_aspect
 from evermodel.monitoring.texts.text_counts import TextCounts, sum_texts
 from evermodel.monitoring.texts.text_reference import (
     LEARNT,
-    Embed,
+    NO_NETWORK,
+    TextNetwork,
     TextReference,
     find_repeated,
     learn_texts,
@@ -35,21 +37,29 @@ def list_learnt_columns(column: str) -> tuple[str, ...]:
     return tuple(f"{column}.{what}" for what in (*LEARNT, REPEATS))
 
 
-def find_embedding(model: Model) -> Embed | None:
-    """How the model's own network sees texts; None where it has none."""
+def find_text_network(model: Model) -> TextNetwork:
+    """What the model's own network can say of texts."""
     framework = model.framework
-    return partial(framework.embed_texts, model.obj) if isinstance(framework, TextEmbedding) else None
+    embed = partial(framework.embed_texts, model.obj) if isinstance(framework, TextEmbedding) else None
+    if not isinstance(framework, TextWriting) or model.contract.task != "text":
+        return TextNetwork(embed)
+    return TextNetwork(embed, partial(_measure_nats, framework, model.obj))
+
+
+def _measure_nats(framework: TextWriting, obj: Any, texts: Sequence[str]) -> Array:
+    """(n,) minus the log probability of each text, behind nothing."""
+    return -np.concatenate(framework.score_choices(obj, [""] * len(texts), [[text] for text in texts]))
 
 
 def learn_text_columns(
-    frame: pl.DataFrame, contract: Contract, embed: Embed | None = None
+    frame: pl.DataFrame, contract: Contract, network: TextNetwork = NO_NETWORK
 ) -> tuple[dict[str, TextReference], dict[str, ColumnReference]]:
     """The reference of each text column of described rows, oldest first; and of the columns measured against it."""
     rows, texts = frame.tail(MOST_ROWS), {}
     columns: dict[str, ColumnReference] = {}
     for column in (c.name for c in contract.columns if c.kind == "text"):
         own = {*list_learnt_columns(column), *(f"{column}.{what}" for what in TEXT)}
-        learnt = learn_texts(rows, column, embed) if not own & set(contract.names) else None
+        learnt = learn_texts(rows, column, network) if not own & set(contract.names) else None
         if learnt is not None:
             texts[column] = learnt[0]
             for values in learnt[1]:
@@ -79,7 +89,7 @@ def count_texts(
     recent: Mapping[str, tuple[int, ...]],
     groups: Array,
     n_groups: int,
-    embed: Embed | None = None,
+    network: TextNetwork = NO_NETWORK,
 ) -> CountedTexts:
     """The texts of described rows, in the order in which they came; ``groups`` (n,) says in which window each is."""
     counted: dict[str, list[ColumnCounts]] = {}
@@ -87,7 +97,7 @@ def count_texts(
     for column, reference in references.items():
         if column not in inputs.columns:
             continue
-        measured = measure_texts(inputs[column], reference, embed)
+        measured = measure_texts(inputs[column], reference, network)
         for values in measured.columns:
             if values.name in columns:
                 kept = _keep_measured(values, column)

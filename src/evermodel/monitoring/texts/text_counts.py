@@ -24,6 +24,8 @@ class TextCounts:
     capitals: int = 0
     signs: int = 0
     not_ascii: int = 0
+    bits: int = 0  # that the model's network needs for the texts that it read, and the characters of those
+    read_characters: int = 0
     scripts: Mapping[str, int] = field(default_factory=dict)
     languages: Mapping[str, int] = field(default_factory=dict)
 
@@ -47,6 +49,9 @@ def sum_texts(
     characters = np.round(np.expm1(described[f"{column}.length"].to_numpy()))
     present = np.isfinite(characters)
     long = np.where(present, characters, 0.0)
+    name = f"{column}.surprise"
+    surprise = described[name].to_numpy() if name in described.columns else np.full(len(long), np.nan)
+    read = np.isfinite(surprise)
     shares = {n: described[f"{column}.{n}"].to_numpy() for n in ("digits", "capitals", "signs", "not ASCII")}
     sums = {
         "texts": present,
@@ -54,6 +59,8 @@ def sum_texts(
         "words": words[:, 0],
         "unseen_words": words[:, 1],
         "repeated": repeated,
+        "bits": np.where(read, np.nan_to_num(surprise) * long, 0.0),
+        "read_characters": np.where(read, long, 0.0),
         **{n.replace(" ", "_").lower(): np.round(np.nan_to_num(s) * long) for n, s in shares.items()},
     }
     added = {n: np.round(np.bincount(groups, weights=v, minlength=n_groups)).astype(int) for n, v in sums.items()}

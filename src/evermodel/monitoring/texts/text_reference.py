@@ -28,9 +28,10 @@ FEWEST = 40  # reference texts below which nothing is learnt of them
 NEAR = 100  # texts before one among which it may be repeated
 CHARACTERS_A_PART = 4_000_000  # whose words are held at once
 CHARACTERS_A_POINT = 100  # that weigh as much in memory as the point of a text
-Embed = Callable[[Sequence[str]], Array]  # texts -> (n, d)
 EVERY = 2  # of so many texts, one is embedded by the model's network
 MOST_EMBEDDED = 2_000  # reference texts that topics are learnt from then
+MOST_READ = 64  # texts of a block of rows whose likelihood is asked for; of the reference rows' eight times as many
+READ_CHARACTERS = 1_000  # of a text
 LEARNT = (
     "script",
     "language",
@@ -38,7 +39,19 @@ LEARNT = (
     "novelty",
     "topic",
     "meaning",
+    "surprise",
 )  # of each text, measured against the reference
+
+
+@dataclass(frozen=True)
+class TextNetwork:
+    """What the model's own network can say of texts; None for what it cannot."""
+
+    embed: Callable[[Sequence[str]], Array] | None = None  # texts -> (n, d)
+    measure_nats: Callable[[Sequence[str]], Array] | None = None  # texts -> (n,) minus the log probability of each
+
+
+NO_NETWORK = TextNetwork()
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,7 @@ class TextReference:
     topics: Topics | None
     network: NetworkView | None = None  # how the model's own network sees texts, where it has one
     counts: TextCounts = field(default_factory=TextCounts)  # of the half that is compared with
+    has_surprise: bool = False  # the network said how likely the texts are
 
 
 @dataclass(frozen=True)
@@ -60,7 +74,7 @@ class MeasuredTexts:
 
 
 def learn_texts(
-    frame: pl.DataFrame, column: str, embed: Embed | None
+    frame: pl.DataFrame, column: str, network: TextNetwork = NO_NETWORK
 ) -> tuple[TextReference, tuple[pl.Series, ...]] | None:
     """The reference of described rows, oldest first, and the measured columns of the half that was not learnt from.
 
@@ -75,16 +89,17 @@ def learn_texts(
     once = pl.DataFrame({"word": words, "row": rows}).unique()
     table = WordTable.build(once["word"], half.height)
     points = [embed_words(part, table.weigh_words(part.hashes)[1]) for part in hash_in_parts(half[column])]
-    network = None if embed is None else _learn_network_view(half[column], embed)
-    reference = TextReference(table, Topics.find(np.concatenate(points)), network)
-    measured = measure_texts(rest[column], reference, embed)
+    view = None if network.embed is None else _learn_network_view(half[column], network.embed)
+    reads = network.measure_nats is not None
+    reference = TextReference(table, Topics.find(np.concatenate(points)), view, has_surprise=reads)
+    measured = measure_texts(rest[column], reference, network, most_read=8 * MOST_READ)
     none = np.zeros(rest.height, dtype=bool)
     described = rest.hstack(list(measured.columns))
     counts = sum_texts(described, column, measured.words, none, np.zeros(rest.height, dtype=np.int64), 1)[0]
     return dataclasses.replace(reference, counts=counts), measured.columns
 
 
-def _learn_network_view(texts: pl.Series, embed: Embed) -> NetworkView | None:
+def _learn_network_view(texts: pl.Series, embed: Callable[[Sequence[str]], Array]) -> NetworkView | None:
     """The newest reference texts as the network sees them; None where it gives no hidden states."""
     try:
         return NetworkView.find(embed(texts.drop_nulls().tail(MOST_EMBEDDED).to_list()))
@@ -93,11 +108,13 @@ def _learn_network_view(texts: pl.Series, embed: Embed) -> NetworkView | None:
         return None
 
 
-def measure_texts(texts: pl.Series, reference: TextReference, embed: Embed | None) -> MeasuredTexts:
+def measure_texts(
+    texts: pl.Series, reference: TextReference, network: TextNetwork = NO_NETWORK, *, most_read: int = MOST_READ
+) -> MeasuredTexts:
     """The columns of ``LEARNT`` for each text; O(characters).
 
-    ``embed``: how the model's network sees texts. It is asked about each ``EVERY``-th one: it is a thousand times
-    slower than words are counted.
+    The model's network is asked where each ``EVERY``-th text lies, and how likely ``most_read`` of them are: it is a
+    thousand times slower than words are counted.
     """
     counts, languages, distance, group = [], [], [], []
     for part in hash_in_parts(texts):
@@ -120,12 +137,28 @@ def measure_texts(texts: pl.Series, reference: TextReference, embed: Embed | Non
         columns.append(pl.Series(f"{texts.name}.novelty", np.concatenate(distance)).fill_nan(None))
         topic = pl.Series(f"{texts.name}.topic", np.concatenate(group)).cast(pl.String)
         columns.append(topic.replace({"-1": None}))
-    if reference.network is not None and embed is not None:
-        columns.append(_measure_by_network(texts, reference.network, embed).alias(f"{texts.name}.meaning"))
+    if reference.network is not None and network.embed is not None:
+        columns.append(_measure_by_network(texts, reference.network, network.embed).alias(f"{texts.name}.meaning"))
+    if reference.has_surprise and network.measure_nats is not None:
+        columns.append(_measure_surprise(texts, network.measure_nats, most_read).alias(f"{texts.name}.surprise"))
     return MeasuredTexts(tuple(columns), words)
 
 
-def _measure_by_network(texts: pl.Series, view: NetworkView, embed: Embed) -> pl.Series:
+def _measure_surprise(texts: pl.Series, measure_nats: Callable[[Sequence[str]], Array], most: int) -> pl.Series:
+    """Bits a character of ``most`` of the texts, evenly spread; null for the others and for those without a sign.
+
+    By characters, since a token is another thing to each model: perplexity is 2 to the power of the bits of a token.
+    """
+    usable = np.flatnonzero(texts.str.contains(r"\S").fill_null(False).to_numpy())
+    at = usable[np.unique(np.linspace(0, len(usable) - 1, most).round().astype(int))] if len(usable) else usable
+    read = texts.gather(at).str.slice(0, READ_CHARACTERS)
+    bits = np.full(len(texts), np.nan)
+    if len(at):
+        bits[at] = measure_nats(read.to_list()) / np.log(2) / read.str.len_chars().to_numpy()
+    return pl.Series(np.where(np.isfinite(bits), bits, np.nan)).fill_nan(None)
+
+
+def _measure_by_network(texts: pl.Series, view: NetworkView, embed: Callable[[Sequence[str]], Array]) -> pl.Series:
     """The distance of each ``EVERY``-th text to the nearest centre; null for the others."""
     at = np.arange(0, len(texts), EVERY)
     at = at[~texts.gather(at).is_null().to_numpy()]

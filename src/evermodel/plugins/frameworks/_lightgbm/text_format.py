@@ -77,7 +77,6 @@ def parse(data: bytes, name: str = "The model", *, ours: bool = False) -> Native
     try:
         model = _parse(data)
         if not ours:
-            _check_characters(data)
             _check(model)
         return model
     except (ValueError, KeyError, IndexError, RecursionError) as error:
@@ -88,6 +87,8 @@ def parse(data: bytes, name: str = "The model", *, ours: bool = False) -> Native
 def _parse(data: bytes) -> Native:
     if not data.startswith(MAGIC):
         raise ValueError("it does not begin with 'tree'")
+    if len(data.translate(None, _CONTROL_CHARACTERS)) != len(data):
+        raise ValueError("it has a control character in its text")
     start = data.index(b"\n\n") + 2
     header = fields_of(data[:start].decode())
     trees = []
@@ -102,11 +103,6 @@ def _parse(data: bytes) -> Native:
     if not rest.startswith(END_OF_TREES):
         raise ValueError(f"{END_OF_TREES!r} does not follow the trees")
     return Native(header, tuple(trees), _parameters(rest), _categories(rest))
-
-
-def _check_characters(data: bytes) -> None:
-    if len(data.translate(None, _CONTROL_CHARACTERS)) != len(data):
-        raise ValueError("it has a control character in its text")
 
 
 def _check(model: Native) -> None:
