@@ -103,7 +103,7 @@ def _list_drift(state: MonitorState, watched: VersionMonitor) -> Iterator[Drift]
     if not keys:
         return
     newest = watched.windows[keys[-1]]
-    of_texts = _measure_texts(watched, newest)
+    of_texts = _measure_texts(watched, newest) if newest.texts or newest.answers.answers else {}
     for name, reference in watched.columns.items():
         if name in newest.columns:
             drift = _compute_drift(state, watched, name, reference, newest.columns[name])
